@@ -1,0 +1,1 @@
+"""What the steps share: the vocabulary, the file formats and the storage root."""

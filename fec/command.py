@@ -1,0 +1,94 @@
+"""A step from a shell and from an engine: options from its parameters, errors as one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from fec.errors import FecError
+from fec.progress import event
+
+P = TypeVar("P")
+
+
+def parameter(help: str, **field: Any) -> Any:
+    """A dataclass field that is also an option; ``field`` is what ``dataclasses.field`` takes."""
+    return dataclasses.field(metadata={"help": help}, **field)
+
+
+def parser_for(parameters: type[P], prog: str, description: str) -> argparse.ArgumentParser:
+    """A parser with one option a field of the dataclass ``parameters`` (str, int, float, bool, tuple[str, ...])."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    add_options(parser, parameters)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser, parameters: type[Any]) -> None:
+    """Add one option a field of the dataclass ``parameters`` to ``parser``."""
+    hints = typing.get_type_hints(parameters)
+    for field in dataclasses.fields(parameters):
+        flag = "--" + field.name.replace("_", "-")
+        help = str(field.metadata.get("help", ""))
+        hint = hints[field.name]
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if typing.get_origin(hint) is tuple:
+            parser.add_argument(flag, action="append", default=[], metavar="VALUE", help=f"{help} (may be repeated)")
+        elif hint is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=help)
+        else:
+            shown = "" if required or field.default in ("", None) else f" (default: {field.default})"
+            parser.add_argument(
+                flag,
+                type=_scalar(hint),
+                required=required,
+                default=None if required else field.default,
+                help=(help + shown).replace("%", "%%"),
+            )
+
+
+def parameters_from(parameters: type[P], options: argparse.Namespace) -> P:
+    """The dataclass from parsed options."""
+    hints = typing.get_type_hints(parameters)
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(parameters):  # type: ignore[arg-type]
+        value = getattr(options, field.name)
+        values[field.name] = tuple(value) if typing.get_origin(hints[field.name]) is tuple else value
+    return parameters(**values)
+
+
+def main(
+    parameters: type[P], run: Callable[[P], Any], prog: str, description: str, argv: Sequence[str] | None = None
+) -> None:
+    """Run a step as a command: its result as JSON on stdout, a user's mistake as one line and exit code 2."""
+    options = parser_for(parameters, prog, description).parse_args(argv)
+    with reported():
+        result = run(parameters_from(parameters, options))
+        print(json.dumps(result))
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn an FecError into one line on stderr and its exit code, without a traceback."""
+    try:
+        yield
+    except FecError as error:
+        if sys.stderr.isatty():
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            event("error", str(error), severity="ERROR", exit_code=error.exit_code)
+        raise SystemExit(error.exit_code) from None
+
+
+def _scalar(hint: Any) -> Callable[[str], Any]:
+    if isinstance(hint, types.UnionType):
+        hint = next(option for option in typing.get_args(hint) if option is not type(None))
+    if hint in (str, int, float):
+        return typing.cast(Callable[[str], Any], hint)
+    raise TypeError(f"no option can hold {hint!r}")

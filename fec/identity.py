@@ -1,0 +1,57 @@
+"""Names that follow from what they name: image and face ids, crop file names, fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fec.boxes import Box
+
+# 64 bits: for 160,000 images the odds of any two sharing an id are below one in a billion.
+ID_HEX_DIGITS = 16
+MAX_NAME_BYTES = 255
+
+
+def image_id(url: str) -> str:
+    """16 hex digits for one unique URL."""
+    return _hex(url)
+
+
+def face_id(url: str, box: Box) -> str:
+    """16 hex digits for one unique (URL, box); two faces of one photograph differ."""
+    return _hex(f"{url}\n{box.left!r}\n{box.right!r}\n{box.top!r}\n{box.bottom!r}")
+
+
+def crop_name(url: str, box: Box, *, distinct: bool = False) -> str:
+    """The published recipe's file name of a crop, at most 255 bytes, safe as one path component.
+
+    ``cropped@left-right-top-bottom#URL`` with ``/`` as ``-`` and ``.jpg`` at the end. The rule is not
+    injective (``a/b`` and ``a-b`` meet), so where names meet or are too long, ``distinct`` or the length
+    puts the face id before the extension.
+    """
+    stem = f"cropped@{box.left}-{box.right}-{box.top}-{box.bottom}#{_as_component(url)}"
+    stem = stem[:-4] if stem.lower().endswith(".jpg") else stem
+    name = stem + ".jpg"
+    if not distinct and len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    ending = f"~{face_id(url, box)}.jpg"
+    kept = stem.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore")
+    return kept + ending
+
+
+def fingerprint(value: Mapping[str, Any]) -> str:
+    """64 hex digits of a JSON-serialisable mapping, the same whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hex(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:ID_HEX_DIGITS]
+
+
+def _as_component(url: str) -> str:
+    """A URL without path separators, control characters or anything a file system refuses."""
+    text = url.encode(errors="replace").decode()
+    return "".join("-" if c == "/" else c if c.isprintable() else f"%{ord(c):02X}" for c in text)

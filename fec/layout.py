@@ -1,0 +1,102 @@
+"""Where everything lies below the storage root: the one place that knows the folders' names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from fec.errors import ConfigurationError
+
+TRAIN: Final = "train"
+EVAL: Final = "eval"
+SPLITS: Final = (TRAIN, EVAL)
+
+DONE: Final = "_DONE.json"
+FACES_TABLE: Final = "faces.parquet"
+PROBLEM: Final = "fec_base"
+# Tensor2Tensor calls the evaluation split "dev" in file names.
+RECORD_SPLIT: Final = {TRAIN: "train", EVAL: "dev"}
+
+
+def plan_dir(split: str) -> str:
+    return f"plan/{_split(split)}"
+
+
+def images_dir(split: str, shard: int) -> str:
+    """Originals as fetched, in segments."""
+    return f"images/{_split(split)}/{shard}"
+
+
+def segment(split: str, shard: int, number: int) -> str:
+    """A segment without its ending; ``.tar`` holds the bytes and ``.parquet`` a row an image."""
+    return f"{images_dir(split, shard)}/segment-{number:05d}"
+
+
+def faces_dir(split: str, shard: int) -> str:
+    """Verified crops and ``faces.parquet``, as in the published recipe: ``train/0/cropped@...``."""
+    return f"{_split(split)}/{shard}"
+
+
+def collect_dir(split: str) -> str:
+    """The surviving triplets and the funnel."""
+    return f"collect/{_split(split)}"
+
+
+def record_name(split: str, number: int, count: int, problem: str = PROBLEM) -> str:
+    return f"{problem}-{RECORD_SPLIT[_split(split)]}-{number:05d}-of-{count:05d}"
+
+
+def record_file(split: str, number: int, count: int, problem: str = PROBLEM) -> str:
+    return f"records/{record_name(split, number, count, problem)}"
+
+
+def record_done_dir(split: str, number: int, count: int, problem: str = PROBLEM) -> str:
+    """Where a record file's marker lies: apart, since Tensor2Tensor reads whatever matches ``fec_base-train*``."""
+    return f"records/_done/{record_name(split, number, count, problem)}"
+
+
+def model_dir(run: str) -> str:
+    return f"models/{run}"
+
+
+def report_dir(run: str) -> str:
+    return f"reports/{run}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The shards one task handles: every number that leaves ``index`` when divided by ``count``.
+
+    Written ``"index/count"``, so that an engine passes a few bytes whatever the number of shards.
+    """
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    def of(self, num_shards: int) -> Iterator[int]:
+        """The shard numbers of this group among ``num_shards``."""
+        return iter(range(self.index, num_shards, self.count))
+
+    @staticmethod
+    def parse(text: str) -> Group:
+        """Read ``"index/count"``; raises ConfigurationError for anything else."""
+        index, slash, count = text.partition("/")
+        if slash and index.isdecimal() and count.isdecimal() and int(index) < int(count):
+            return Group(int(index), int(count))
+        raise ConfigurationError(f"group {text!r}: expected INDEX/COUNT with INDEX < COUNT, such as 0/1 or 3/100")
+
+    @staticmethod
+    def all(num_shards: int, max_groups: int) -> list[Group]:
+        """At most ``max_groups`` groups that together hold each of ``num_shards`` shards once."""
+        count = max(1, min(num_shards, max_groups))
+        return [Group(i, count) for i in range(count)]
+
+
+def _split(split: str) -> str:
+    if split not in SPLITS:
+        raise ConfigurationError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
+    return split

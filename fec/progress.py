@@ -1,0 +1,75 @@
+"""What long work says while it runs: a bar in a terminal, one JSON object a line everywhere else.
+
+The keys ``severity`` and ``message`` are what Cloud Logging reads; ``event`` and the rest are for
+programs (``fec run`` draws its own progress from them).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+# Seconds between two progress lines of one task.
+INTERVAL: Final = 2.0
+
+
+def event(name: str, message: str, *, severity: str = "INFO", **fields: Any) -> None:
+    """Say that something happened: one line for a person in a terminal, one JSON object otherwise."""
+    if sys.stderr.isatty():
+        print(message, file=sys.stderr)
+        return
+    value = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "severity": severity, "event": name}
+    print(json.dumps(value | {"message": message} | fields), file=sys.stderr, flush=True)
+
+
+class Progress:
+    """How far a task is. Counts are shown as they stand, such as ``fetched=10 gone=2``."""
+
+    def __init__(self, task: str, total: int, unit: str) -> None:
+        self.task, self.total, self.unit = task, total, unit
+        self.done = 0
+        self.counts: dict[str, int] = {}
+        self._said = 0.0
+
+    def advance(self, count: int = 1, outcome: str | None = None) -> None:
+        """``count`` more units are finished, all with the same ``outcome``."""
+        self.done += count
+        if outcome is not None:
+            self.counts[outcome] = self.counts.get(outcome, 0) + count
+        now = time.monotonic()
+        if now - self._said >= (0.1 if sys.stderr.isatty() else INTERVAL):
+            self._said = now
+            self.say()
+
+    def say(self) -> None:
+        counts = " ".join(f"{name}={number}" for name, number in sorted(self.counts.items()))
+        message = f"{self.task}: {self.done:,} of {self.total:,} {self.unit} {counts}".rstrip()
+        if sys.stderr.isatty():
+            print(f"\r\x1b[2K{message}", end="", file=sys.stderr, flush=True)
+        else:
+            event(
+                "progress",
+                message,
+                task=self.task,
+                done=self.done,
+                total=self.total,
+                unit=self.unit,
+                counts=self.counts,
+            )
+
+
+@contextmanager
+def track(task: str, total: int, unit: str) -> Iterator[Progress]:
+    """Progress of ``task`` over ``total`` units; says where it ended, however it ended."""
+    progress = Progress(task, total, unit)
+    try:
+        yield progress
+    finally:
+        progress.say()
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
