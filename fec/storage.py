@@ -73,7 +73,7 @@ class Storage(Protocol):
 
 def open_storage(root: str) -> Storage:
     """The storage behind ``root``; raises ConfigurationError where it cannot be written."""
-    scheme, separator, rest = root.partition("://")
+    scheme, separator, _ = root.partition("://")
     if not separator:
         return LocalStorage(root)
     raise ConfigurationError(
@@ -195,10 +195,10 @@ class LocalStorage:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder)
         os.close(handle)
-        os.chmod(name, 0o644)
+        Path(name).chmod(0o644)
         return Path(name)
 
     def _move(self, source: Path, path: str) -> None:
         target = self._path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)
+        source.replace(target)
