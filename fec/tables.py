@@ -5,6 +5,7 @@ Tables are written with fixed options, so the same rows give the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -133,11 +134,13 @@ def from_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def write_table(storage: Storage, path: str, table: pa.Table, *, row_group_size: int = 65_536) -> None:
-    """Write ``table`` as Parquet in one go; the same table gives the same bytes."""
+def write_table(storage: Storage, path: str, table: pa.Table, *, row_group_size: int = 65_536) -> str:
+    """Write ``table`` as Parquet in one go; the same table gives the same bytes. Returns their SHA-256 in hex."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", row_group_size=row_group_size, write_statistics=True)
-    storage.write(path, buffer.getvalue())
+    data = buffer.getvalue()
+    storage.write(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def read_table(
