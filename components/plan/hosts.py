@@ -1,0 +1,54 @@
+"""The host key of a URL: what one rate limit covers."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import cache, lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from publicsuffixlist import PublicSuffixList
+
+# The key of everything that has no host to be polite to.
+INVALID: Final = "invalid"
+
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
+
+def host_key(url: str) -> str:
+    """The registrable domain of ``url``'s host (``staticflickr.com``), or its address, or ``invalid``.
+
+    Ports, user names and case make no difference. Domains under which a hoster gives names to its customers
+    (``blogspot.com``) are one key: the machines are the hoster's.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return INVALID
+    if parts.scheme not in ("http", "https") or not host:
+        return INVALID
+    return _key_of_host(host)
+
+
+@lru_cache(maxsize=65_536)
+def _key_of_host(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        name = host.rstrip(".").encode("idna").decode().lower()
+    except UnicodeError:
+        return INVALID
+    if not _HOST.fullmatch(name):
+        return INVALID
+    return _suffixes().privatesuffix(name) or name
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    # The list's private section would make each blog of a hoster a key of its own, and the hoster be asked that
+    # many times too fast.
+    return PublicSuffixList(only_icann=True)

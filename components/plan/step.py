@@ -1,0 +1,152 @@
+"""Plan a split: what is to be fetched, where it goes, and in which groups it is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fec import identity, layout
+from fec.command import parameter
+from fec.done import Done, finished, write_done
+from fec.errors import ConfigurationError
+from fec.storage import Storage, open_storage
+
+# A loop's iterations all stand in one Argo object of about 1 MiB; with two components each, 200 are safe.
+MAX_GROUPS: Final = 200
+LARGEST_HOSTS: Final = 20
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the plan depends on."""
+
+    root: str = parameter(help="storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
+    split: str = parameter(help="train or eval")
+    annotations: str = parameter(help="the FEC CSV, or FEC_dataset.zip: a path or an http(s), gs or s3 URL")
+    num_shards: int = parameter(help="shards of the whole split", default=8)
+    max_shards: int = parameter(help="a trial: only as much of the split as fills this many shards; 0: all", default=0)
+    max_groups: int = parameter(help=f"groups the shards are handled in, {MAX_GROUPS} at most", default=100)
+    agreement: float = parameter(help="share of the votes that makes a consensus", default=2 / 3)
+    max_malformed: float = parameter(help="share of malformed rows up to which the file is trusted", default=0.01)
+    requests_per_second: float = parameter(help="requests a second to one host key, over the whole run", default=20.0)
+    task_requests_per_second: float = parameter(help="requests a second that one task can do", default=200.0)
+
+
+def run(parameters: Parameters) -> list[str]:
+    """Plan the split below the root, unless it is planned already; the groups, as ``"index/count"``.
+
+    Raises ConfigurationError for parameters out of range, a root that cannot be written, or annotations that
+    cannot be read or are no FEC CSV.
+    """
+    from fec import annotations_source
+
+    _check(parameters)
+    directory = layout.plan_dir(parameters.split)
+    storage = open_storage(parameters.root)
+    fingerprint = _fingerprint(parameters, annotations_source.identity(parameters.annotations))
+    if not finished(storage, directory, fingerprint):
+        _make(storage, directory, parameters, fingerprint)
+    return [str(group) for group in layout.Group.all(_shards(parameters), parameters.max_groups)]
+
+
+def _check(parameters: Parameters) -> None:
+    p = parameters
+    layout.plan_dir(p.split)
+    for ok, name, expected in (
+        (p.num_shards >= 1, "num_shards", "at least 1"),
+        (p.max_shards >= 0, "max_shards", "0 (no trial) or more"),
+        (p.max_groups >= 1, "max_groups", "at least 1"),
+        (0 < p.agreement <= 1, "agreement", "above 0 and at most 1"),
+        (0 <= p.max_malformed <= 1, "max_malformed", "between 0 and 1"),
+        (0 < p.requests_per_second < float("inf"), "requests_per_second", "above 0"),
+        (0 < p.task_requests_per_second < float("inf"), "task_requests_per_second", "above 0"),
+    ):
+        if not ok:
+            raise ConfigurationError(f"{name} {getattr(p, name)!r}: expected {expected}")
+    if p.max_groups > MAX_GROUPS:
+        raise ConfigurationError(
+            f"max_groups {p.max_groups}: at most {MAX_GROUPS}; the engine keeps the state of all groups in one object "
+            "of about 1 MiB. Shards may be as many as you like: a group handles several, in parallel"
+        )
+
+
+def _shards(parameters: Parameters) -> int:
+    """The shards this plan has: those of the split, or of the trial."""
+    return min(parameters.num_shards, parameters.max_shards or parameters.num_shards)
+
+
+def _settings(parameters: Parameters) -> dict[str, Any]:
+    """The parameters that what is written depends on."""
+    return {
+        "split": parameters.split,
+        "num_shards": parameters.num_shards,
+        "max_shards": parameters.max_shards if parameters.max_shards < parameters.num_shards else 0,
+        "agreement": parameters.agreement,
+        "max_malformed": parameters.max_malformed,
+        "requests_per_second": parameters.requests_per_second,
+        "task_requests_per_second": parameters.task_requests_per_second,
+    }
+
+
+def _fingerprint(parameters: Parameters, annotations: str) -> str:
+    return identity.fingerprint({"step": "plan", "annotations": annotations} | _settings(parameters))
+
+
+def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint: str) -> None:
+    import json
+
+    from components.plan.inventory import Inventory, trial_size
+    from components.plan.partition import partition, shards_per_host
+    from fec import annotations_source, tables
+    from fec.annotations import Tally, read_triplets
+
+    tally = Tally()
+    inventory = Inventory(
+        read_triplets(parameters.annotations, parameters.split, max_malformed=parameters.max_malformed, tally=tally)
+    )
+    inventory.keep_first(trial_size(len(inventory), parameters.max_shards, parameters.num_shards))
+
+    num_shards = _shards(parameters)
+    width = shards_per_host(num_shards, parameters.requests_per_second, parameters.task_requests_per_second)
+    image_ids, host_keys, face_ids = inventory.image_ids(), inventory.host_keys(), inventory.face_ids()
+    shard_of = partition(zip(image_ids, host_keys, strict=True), num_shards, width)
+
+    triplets = inventory.triplets_table(face_ids, parameters.agreement)
+    written = {
+        name: tables.write_table(storage, f"{directory}/{name}.parquet", table)
+        for name, table in (
+            ("images", inventory.images_table(image_ids, host_keys, shard_of)),
+            ("faces", inventory.faces_table(image_ids, face_ids, shard_of)),
+            ("triplets", triplets),
+        )
+    }
+
+    hosts = Counter(host_keys)
+    largest = sorted(hosts.items(), key=lambda host: (-host[1], host[0]))[:LARGEST_HOSTS]
+    counts = {
+        "rows": tally.rows,
+        "malformed": tally.malformed,
+        "clipped_boxes": tally.clipped_boxes,
+        "triplets": len(inventory),
+        "triplets_with_consensus": len(inventory) - triplets["odd_one_out"].null_count,
+        "images": len(image_ids),
+        "faces": len(face_ids),
+        "hosts": len(hosts),
+    }
+    plan = {
+        "parameters": _settings(parameters) | {"annotations": annotations_source.shown(parameters.annotations)},
+        "fingerprint": fingerprint,
+        "num_shards": num_shards,
+        "shards_per_host": width,
+        "counts": counts,
+        "expected_seconds": largest[0][1] / parameters.requests_per_second,
+        "largest_hosts": [
+            {"host_key": host, "images": count, "expected_seconds": count / parameters.requests_per_second}
+            for host, count in largest
+        ],
+    }
+    storage.write(f"{directory}/plan.json", (json.dumps(plan, indent=1, sort_keys=True) + "\n").encode())
+    details = {"num_shards": num_shards, "shards_per_host": width}
+    digest = identity.fingerprint(written)
+    write_done(storage, directory, Done("plan", fingerprint, digest, counts, details))

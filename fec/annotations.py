@@ -1,0 +1,288 @@
+"""The FEC annotations: a stream of triplets, and of the lines that are none.
+
+One row is one line: three times (image URL, left, right, top, bottom), the triplet's type, then any
+number of (annotator, vote) pairs. There is no header. A vote names the face *least* like the other two.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+from functools import lru_cache, partial
+from typing import BinaryIO, Final, NamedTuple
+
+from fec.annotations_source import opened
+from fec.boxes import Box
+from fec.errors import ConfigurationError
+from fec.progress import event
+
+# Vemulapalli & Agarwala (CVPR 2019) use the triplets on which at least two thirds of the raters agree.
+AGREEMENT: Final = 2 / 3
+MAX_MALFORMED: Final = 0.01
+
+# Six raters make 28 columns; a real line has about 400 bytes.
+MAX_LINE_BYTES: Final = 65_536
+MAX_URL_BYTES: Final = 8_192
+# Published boxes pass the image's edge by rounding only; more than this is another format.
+MAX_OVERSHOOT: Final = 0.05
+
+# A file whose first rows are all malformed is something else.
+_FIRST_ROWS: Final = 10
+# Before the end, a share is judged only over at least this many rows.
+_ENOUGH_ROWS: Final = 1_000
+# Malformed rows are said one by one up to here, then only counted.
+_SPOKEN: Final = 10
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_LOWEST, _HIGHEST = -MAX_OVERSHOOT, 1 + MAX_OVERSHOOT
+
+
+class TripletType(IntEnum):
+    """How many expression classes the three faces were drawn from."""
+
+    ONE_CLASS_TRIPLET = 1
+    TWO_CLASS_TRIPLET = 2
+    THREE_CLASS_TRIPLET = 3
+
+
+_TYPES: Final = {kind.name: kind for kind in TripletType}
+_VOTES: Final = {"1": 1, "2": 2, "3": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Triplet:
+    """One row: three faces as (URL, box), and what the annotators said of them.
+
+    ``line`` is the 1-based line of the file. ``votes`` and ``annotators`` are in the row's order, one each a
+    rater; a vote is 1..3. ``clipped`` counts the boxes that passed the image's edge a little and were cut to it.
+    """
+
+    line: int
+    urls: tuple[str, str, str]
+    boxes: tuple[Box, Box, Box]
+    type: TripletType
+    votes: tuple[int, ...]
+    annotators: tuple[str, ...]
+    clipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line that is not a triplet: its start, printable, and what is wrong with it."""
+
+    line: int
+    text: str
+    reason: str
+
+
+@dataclass
+class Tally:
+    """What was met in a file: filled in while ``read_triplets`` is consumed."""
+
+    rows: int = 0
+    malformed: int = 0
+    clipped_boxes: int = 0
+
+
+def read_triplets(
+    source: str, split: str, *, max_malformed: float = MAX_MALFORMED, tally: Tally | None = None
+) -> Iterator[Triplet]:
+    """Every triplet of ``source`` in file order; malformed rows are reported, counted and left out.
+
+    ``source`` is a CSV or the published zip: a local path or an http(s), gs or s3 URL. ``max_malformed`` is the
+    share of malformed rows, 0..1, up to which the file is still trusted. Raises ConfigurationError for a source
+    that cannot be read or is no FEC CSV, RunFailed where the network failed.
+    """
+    with opened(source, split) as file:
+        yield from trusted(read_rows(file), source, max_malformed=max_malformed, tally=tally or Tally())
+
+
+def trusted(
+    rows: Iterable[Triplet | Malformed], source: str, *, max_malformed: float, tally: Tally
+) -> Iterator[Triplet]:
+    """The triplets among ``rows``; ConfigurationError once too many rows are malformed to trust the rest."""
+    first: Malformed | None = None
+    unspoken: list[Malformed] = []
+    for row in rows:
+        tally.rows += 1
+        if isinstance(row, Triplet):
+            tally.clipped_boxes += row.clipped
+            if unspoken:
+                _say(unspoken)
+            yield row
+            continue
+        tally.malformed += 1
+        first = first or row
+        if tally.malformed <= _SPOKEN:
+            unspoken.append(row)
+        if tally.malformed == tally.rows == _FIRST_ROWS:
+            break
+        if tally.rows >= _ENOUGH_ROWS and tally.malformed > max_malformed * tally.rows:
+            break
+    if not tally.rows:
+        raise ConfigurationError(f"annotations {source}: the file is empty; expected the FEC CSV or its zip")
+    if first is None:
+        return
+    if tally.malformed == tally.rows:
+        raise ConfigurationError(
+            f"annotations {source}: not an FEC CSV; line {first.line} is {first.text!r} ({first.reason}); expected "
+            "three times URL,left,right,top,bottom, then the triplet type, then annotator,vote pairs"
+        )
+    if tally.malformed > max_malformed * tally.rows:
+        raise ConfigurationError(
+            f"annotations {source}: {tally.malformed:,} of the first {tally.rows:,} rows are malformed, more than the "
+            f"{max_malformed:.2%} allowed; the first is line {first.line} ({first.reason}); mend the file or raise "
+            "--max-malformed"
+        )
+    _say(unspoken)
+    message = f"{tally.malformed:,} of {tally.rows:,} rows are malformed and left out"
+    event("malformed_rows", message, severity="WARNING", malformed=tally.malformed, rows=tally.rows)
+
+
+def _say(rows: list[Malformed]) -> None:
+    for row in rows:
+        message = f"line {row.line} is malformed: {row.reason}"
+        event("malformed_row", message, severity="WARNING", line=row.line, reason=row.reason)
+    rows.clear()
+
+
+def read_rows(file: BinaryIO) -> Iterator[Triplet | Malformed]:
+    """Each line of an open CSV as a triplet or as malformed; blank lines are passed over."""
+    for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES), b""), start=1):
+        if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
+            for rest in iter(partial(file.readline, MAX_LINE_BYTES), b""):
+                if rest.endswith(b"\n"):
+                    break
+            yield Malformed(number, printable(raw), f"longer than {MAX_LINE_BYTES} bytes")
+        elif row := (raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw).strip(b" \t\r\n"):
+            yield parse_row(number, row)
+
+
+def parse_row(line: int, raw: bytes) -> Triplet | Malformed:
+    """One row, without its line ending, as a triplet or as malformed."""
+    try:
+        text = raw.decode()
+        suspect = len(raw) > MAX_URL_BYTES or not text.isprintable()
+        return _triplet(line, _split_as_published(text) or _split(text), suspect=suspect)
+    except UnicodeDecodeError:
+        reason = "not UTF-8 text"
+    except (csv.Error, ValueError) as error:
+        reason = printable(str(error))
+    return Malformed(line, printable(raw), reason)
+
+
+def printable(text: str | bytes, limit: int = 120) -> str:
+    """At most ``limit`` characters of hostile text, as one line that is safe to show."""
+    if isinstance(text, bytes):
+        text = text[: 4 * limit + 4].decode(errors="replace")
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:limit])
+    return shown + "..." if len(text) > limit else shown
+
+
+@lru_cache(maxsize=65_536)
+def consensus(votes: tuple[int, ...], agreement: float = AGREEMENT) -> int | None:
+    """The face (1..3) that at least ``agreement`` of ``votes`` name, or None; a tie is no consensus.
+
+    ``agreement`` is taken as the nearest fraction with a denominator up to 100, so that 4 of 6 votes pass 2/3 and
+    0.667, and 4 of 5 pass 0.8, whatever a float makes of them.
+    """
+    counts = sorted(((votes.count(face), face) for face in set(votes)), reverse=True)
+    most, face = counts[0]
+    if len(counts) > 1 and counts[1][0] == most:
+        return None
+    return face if Fraction(most, len(votes)) >= Fraction(agreement).limit_denominator(100) else None
+
+
+class _Fields(NamedTuple):
+    """A row in parts; a box is still ``left,right,top,bottom``, ``tail`` is the type and the pairs."""
+
+    urls: tuple[str, str, str]
+    boxes: tuple[str, str, str]
+    tail: list[str]
+
+
+def _split_as_published(text: str) -> _Fields | None:
+    """The parts of a row whose three URLs, and nothing else, are quoted; None for any other form.
+
+    Gives what ``_split`` does, at a third of the cost; half a million rows are worth it.
+    """
+    parts = text.split('"')
+    if len(parts) != 7 or parts[0]:
+        return None
+    _, one, box_one, two, box_two, three, rest = parts
+    if not (box_one[:1] == box_one[-1:] == box_two[:1] == box_two[-1:] == rest[:1] == ",") or ", " in text:
+        return None
+    tail = rest.split(",")
+    box_three = ",".join(tail[1:5])
+    return _Fields((one.strip(), two.strip(), three.strip()), (box_one[1:-1], box_two[1:-1], box_three), tail[5:])
+
+
+def _split(text: str) -> _Fields:
+    """The parts of a row in any form the csv module reads."""
+    # A reader a row: an unbalanced quote spoils its own line and no other.
+    fields = next(csv.reader((text,), strict=True, skipinitialspace=True))
+    boxes = (",".join(fields[1:5]), ",".join(fields[6:10]), ",".join(fields[11:15]))
+    if len(fields) < 15:
+        raise ValueError(f"{len(fields)} columns; expected 18 or more")
+    return _Fields((fields[0].strip(), fields[5].strip(), fields[10].strip()), boxes, fields[15:])
+
+
+def _triplet(line: int, fields: _Fields, *, suspect: bool) -> Triplet:
+    urls, tail = fields.urls, fields.tail
+    if len(tail) < 3 or not len(tail) % 2:
+        raise ValueError(f"{len(tail)} columns from the type on; expected it and then annotator,vote pairs")
+    if not (urls[0] and urls[1] and urls[2]):
+        raise ValueError("an image URL is empty")
+    if suspect:
+        _check_texts(urls, tail[1::2])
+    one, cut_one = _box(fields.boxes[0])
+    two, cut_two = _box(fields.boxes[1])
+    three, cut_three = _box(fields.boxes[2])
+    kind = _TYPES.get(tail[0]) or _TYPES.get(tail[0].strip())
+    if kind is None:
+        raise ValueError(f"triplet type {printable(tail[0], 40)!r}; expected one of {', '.join(_TYPES)}")
+    try:
+        votes = tuple([_VOTES[vote] for vote in tail[2::2]])
+    except KeyError:
+        votes = tuple(map(_vote, tail[2::2]))
+    if (
+        (urls[0] == urls[1] and one == two)
+        or (urls[1] == urls[2] and two == three)
+        or (urls[0] == urls[2] and one == three)
+    ):
+        raise ValueError("two faces of the triplet are the same")
+    return Triplet(line, urls, (one, two, three), kind, votes, tuple(tail[1::2]), cut_one + cut_two + cut_three)
+
+
+# A face is in ten rows on average, and the published split has 156,000: the cache saves most of the work.
+@lru_cache(maxsize=200_000)
+def _box(text: str) -> tuple[Box, int]:
+    """``left,right,top,bottom`` as a box within 0..1; and 1 if it passed the image's edge a little and was cut."""
+    try:
+        edges = [float(edge) for edge in text.split(",")]
+        left, right, top, bottom = (min(max(0.0, edge), 1.0) for edge in edges)
+    except ValueError:
+        raise ValueError("a box is not four numbers") from None
+    # NaN passes no comparison.
+    if not all(_LOWEST <= edge <= _HIGHEST for edge in edges) or left >= right or top >= bottom:
+        raise ValueError("a box is not left < right and top < bottom within 0..1")
+    return Box(left, right, top, bottom), int(any(edge < 0 or edge > 1 for edge in edges))
+
+
+def _vote(text: str) -> int:
+    vote = _VOTES.get(text.strip())
+    if vote is None:
+        raise ValueError(f"vote {printable(text, 20)!r}; expected 1, 2 or 3")
+    return vote
+
+
+def _check_texts(urls: tuple[str, ...], annotators: list[str]) -> None:
+    for url in urls:
+        if len(url.encode()) > MAX_URL_BYTES:
+            raise ValueError(f"an image URL is longer than {MAX_URL_BYTES} bytes")
+    if any(_CONTROL.search(text) for text in (*urls, *annotators)):
+        raise ValueError("a control character in an image URL or annotator")
