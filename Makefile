@@ -1,0 +1,62 @@
+# Everything is set up from Python >= 3.11 and make: a target that needs the environment makes it first.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEV := $(VENV)/.installed-dev
+DEMO := $(VENV)/.installed-demo
+DEMO_ROOT ?= demo-root
+WORKERS ?= 2
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e
+
+.PHONY: help demo test test-kill e2e lint format types compile wheel install clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+demo: $(DEMO) ## the whole pipeline on real photographs, served on this machine
+	$(BIN)/fec demo --root $(DEMO_ROOT)
+
+test: $(DEV) ## the test suite
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+test-kill: $(DEV) ## the slow tests: a run killed at many moments
+	$(BIN)/pytest -m slow tests/e2e
+
+e2e: $(DEV) ## whole runs only
+	$(BIN)/pytest tests/e2e -m "not slow"
+
+lint: $(DEV) ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(DEV) ## put the style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(DEV) ## static types, strict
+	$(BIN)/mypy
+
+compile: $(DEV) ## fec_pipeline.yaml, for Kubeflow Pipelines
+	$(BIN)/fec compile -o fec_pipeline.yaml
+
+wheel: $(DEV) ## dist/*.whl
+	$(BIN)/python -m build --wheel
+
+install: $(DEV) ## the environment alone
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, found: $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(DEMO): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) '.[train,demo]'
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) '.[dev]'
+	@touch $(DEMO) $@
+
+clean: ## remove what was made
+	rm -rf $(VENV) $(DEMO_ROOT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache fec_pipeline.yaml

@@ -1,0 +1,49 @@
+"""The ``fec`` command: finds the sub-command's module, and imports no other."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from fec.errors import FecError
+
+# Each is a module of pipelines.commands with SUMMARY, add_options(parser) and run(options) -> exit code.
+COMMANDS = ("demo", "run", "compile")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def parser(commands: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of ``fec`` with the sub-commands of these names."""
+    top = Parser(prog="fec", description="The Facial Expression Comparison dataset, from URLs to a trained embedding.")
+    chosen = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in commands:
+        command = import_module(f"pipelines.commands.{name}")
+        options = chosen.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
+        command.add_options(options)
+        options.set_defaults(run=command.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run ``fec`` and exit: 0 done, 1 the run failed, 2 it was asked for wrongly."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    named = [name for name in COMMANDS if arguments[:1] == [name]]
+    options = parser(named or COMMANDS).parse_args(arguments)
+    try:
+        sys.exit(options.run(options))
+    except FecError as error:
+        print(f"fec {options.command}: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

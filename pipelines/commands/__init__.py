@@ -1,0 +1,1 @@
+"""The sub-commands of ``fec``, a module each."""

@@ -1,0 +1,101 @@
+"""Runs the pipeline in a process of its own and tells what became of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from fec.errors import ConfigurationError, FecError, RunFailed
+from pipelines import local
+from pipelines.display import Display, event_in, failed_task_in
+from pipelines.supervision import Supervised, supervised
+
+
+def execute(arguments: Mapping[str, Any], stream: TextIO) -> str:
+    """Run the pipeline with ``arguments`` to its end, showing on ``stream`` how far it is; the report's path.
+
+    Raises ConfigurationError or RunFailed with the failed step's own words, Stopped if a signal asked for the
+    end. Whatever is raised, no process is left running, and the same call goes on where this one was.
+    """
+    work = Path(tempfile.mkdtemp(prefix="fec-run-"))
+    log = Path(f"{work}.log")
+    try:
+        (work / local.ARGUMENTS).write_text(json.dumps(arguments))
+        with open(log, "w") as file:
+            _run(work, file, stream)
+        outputs = json.loads((work / local.OUTPUTS).read_text())
+    except FecError as error:
+        raise type(error)(f"{error} (log: {log})") from None
+    except BaseException:
+        log.unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    log.unlink()
+    return str(outputs["Output"])
+
+
+@dataclass
+class _Failures:
+    """What went wrong so far, in the order in which it was said."""
+
+    errors: list[FecError] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
+    last_line: str = ""
+
+    def note(self, line: str, event: Mapping[str, Any] | None) -> None:
+        if event is not None and event.get("event") == "error":
+            kind = ConfigurationError if event.get("exit_code") == ConfigurationError.exit_code else RunFailed
+            self.errors.append(kind(event["message"]))
+        elif (task := failed_task_in(line)) is not None:
+            self.tasks.append(task)
+        elif not self.tasks and line.strip():
+            self.last_line = line.strip()
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether there is no point in letting the other tasks go on."""
+        return any(isinstance(error, ConfigurationError) for error in self.errors)
+
+    def error(self, exit_code: int) -> FecError:
+        """The one error to report of a run that ended with ``exit_code``."""
+        if self.errors:
+            return next((error for error in self.errors if isinstance(error, ConfigurationError)), self.errors[0])
+        if self.tasks:
+            return RunFailed(f"step {self.tasks[0]} failed: {self.last_line}")
+        how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+        return RunFailed(f"the pipeline's process {how}: {self.last_line}")
+
+
+def _run(work: Path, log: TextIO, stream: TextIO) -> None:
+    command = [sys.executable, "-m", local.__name__, str(work)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    display = Display(stream, live=stream.isatty())
+    failures = _Failures()
+    with supervised(command, environment) as process:
+        try:
+            _watch(process, log, display, failures)
+        finally:
+            display.close()
+        exit_code = 1 if failures.hopeless else process.wait()
+    if exit_code:
+        raise failures.error(exit_code)
+
+
+def _watch(process: Supervised, log: TextIO, display: Display, failures: _Failures) -> None:
+    """Follow the process until it has ended, or until its end cannot be anything but a failure."""
+    for line in process.lines():
+        print(line, file=log)
+        event = event_in(line)
+        if event is not None:
+            display.show(event)
+        failures.note(line, event)
+        if failures.hopeless:
+            return

@@ -1,0 +1,81 @@
+"""One run of the pipeline on this machine: the process that ``fec run`` starts and watches.
+
+``python -m pipelines.local FOLDER`` reads FOLDER/arguments.json, runs the pipeline with kfp.local and puts what it
+gave into FOLDER/outputs.json. Its standard input is a lifeline: when it ends, the starter is dead, and so is
+everything here a moment later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ARGUMENTS = "arguments.json"
+OUTPUTS = "outputs.json"
+
+
+@contextmanager
+def lifeline() -> Iterator[None]:
+    """Kill this whole process group as soon as standard input ends.
+
+    A process of its own keeps the watch: it outlives whatever happens to this one, and needs no thread of it.
+    """
+    watcher = os.fork()
+    if watcher == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)  # or whoever reads our output would wait for the watcher
+        os.dup2(nowhere, 2)
+        while os.read(0, 1):
+            pass
+        os.killpg(0, signal.SIGKILL)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    try:
+        yield
+    finally:
+        os.kill(watcher, signal.SIGKILL)
+        os.waitpid(watcher, 0)
+
+
+def run(folder: Path) -> int:
+    """Run the pipeline with the arguments in ``folder``; 0, or 1 if a task failed."""
+    from kfp import local
+
+    from pipelines.fec import pipeline
+    from pipelines.options import LOCAL
+
+    _keep_arguments_whole()
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "pipeline"))
+    arguments = json.loads((folder / ARGUMENTS).read_text())
+    try:
+        outputs = pipeline(LOCAL)(**arguments).outputs
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    (folder / OUTPUTS).write_text(json.dumps(outputs))
+    return 0
+
+
+def _keep_arguments_whole() -> None:
+    """Have tasks find this interpreter as ``python3``.
+
+    kfp.local replaces the text python3 by sys.executable everywhere in a task's command line, a root such as
+    /data/python3/fec included; with the two the same, nothing is replaced.
+    """
+    folder = Path(sys.executable).parent
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    if (folder / "python3").exists():
+        sys.executable = "python3"
+
+
+if __name__ == "__main__":
+    with lifeline():
+        status = run(Path(sys.argv[1]))
+    sys.exit(status)

@@ -1,0 +1,77 @@
+"""Whole runs: the real command, the real executor, a real web server on loopback."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.demo.scenario import Scenario, scenario
+from pipelines.demo.site import Site, serve
+
+TIMEOUT = 150
+
+
+@dataclass(frozen=True)
+class Fec:
+    """``fec run`` on a site's annotations: small, few steps, nothing but loopback."""
+
+    csvs: dict[str, Path]
+
+    def command(self, root: Path, *more: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "pipelines.cli", "run"),
+            *("--train-csv", str(self.csvs["train"]), "--eval-csv", str(self.csvs["eval"]), "--root", str(root)),
+            *("--allow-network", "127.0.0.0/8", "--requests-per-second", "500"),
+            *("--num-train-shards", "3", "--num-eval-shards", "2", "--train-steps", "8", "--json", *more),
+        ]
+
+    def start(self, root: Path, *more: str) -> subprocess.Popen[str]:
+        """Started, in a process group of its own."""
+        return subprocess.Popen(
+            self.command(root, *more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, root: Path, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(root, *more), capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+    def finish(self, root: Path, *more: str) -> dict[str, Any]:
+        """Run to the end; the JSON object on the last line."""
+        done = self.run(root, *more)
+        assert done.returncode == 0, done.stderr
+        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return result
+
+
+def digests(root: Path, *parts: str) -> dict[str, str]:
+    """SHA-256 of every file below ``root`` whose path has one of ``parts`` in it (none: all)."""
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and (not parts or any(part in path.relative_to(root).as_posix() for part in parts))
+    }
+
+
+@pytest.fixture(scope="session")
+def web() -> Scenario:
+    return scenario(portraits=24, train_triplets=60, eval_triplets=24)
+
+
+@pytest.fixture(scope="module")
+def site(web: Scenario) -> Iterator[Site]:
+    with serve(web) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def fec(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Fec:
+    return Fec(site.write_csvs(tmp_path_factory.mktemp("annotations")))

@@ -1,0 +1,109 @@
+"""The ``fec`` command: help that costs nothing, mistakes in one line."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import COMMANDS
+
+ROW = ",".join([f'"http://127.0.0.1/{name}.jpg",0.1,0.6,0.1,0.6' for name in "abc"] + ["ONE_CLASS_TRIPLET,rater,1"])
+
+
+def fec(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> str:
+    path = tmp_path / "annotations.csv"
+    path.write_text(ROW + "\n")
+    return str(path)
+
+
+def test_help_names_every_command_and_is_fast() -> None:
+    started = time.monotonic()
+    done = fec("--help")
+    assert time.monotonic() - started < 1.5  # 0.2 s by itself; the tests share their machine
+    assert done.returncode == 0
+    assert [name for name in COMMANDS if f"\n    {name} " not in done.stdout] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_imports_no_kfp_for_its_help(command: str) -> None:
+    script = (
+        "import sys; from pipelines import cli\n"
+        f"sys.argv = ['fec', {command!r}, '--help']\n"
+        "try:\n    cli.main()\n"
+        "except SystemExit:\n    print('HEAVY', *{'kfp', 'pyarrow', 'tensorflow', 'cv2', 'numpy'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.endswith("HEAVY\n")
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("fec")
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["COMMAND"]),
+        (["walk"], ["walk", "run"]),
+        (["run"], ["--train-csv", "--root"]),
+        (["compile", "--parallelism", "0"], ["parallelism 0", "1 to 200"]),
+        (["compile", "--output", "pipeline.txt"], ["pipeline.txt", ".yaml"]),
+        (["compile", "--output", "/nowhere/at/all.yaml"], ["/nowhere/at"]),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(arguments: list[str], words: list[str]) -> None:
+    assert_one_line(fec(*arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--num-train-shards", "0", ["--num-train-shards 0", "1 or more"]),
+        ("--num-train-shards", "many", ["--num-train-shards", "many"]),
+        ("--max-shards", "-1", ["--max-shards -1"]),
+        ("--max-groups", "0", ["--max-groups 0"]),
+        ("--allow-network", "127.0.0.0/33", ["127.0.0.0/33", "CIDR"]),
+        ("--allow-network", "localhost", ["localhost", "CIDR"]),
+        ("--min-confidence", "70", ["--min-confidence 70", "0 to 1"]),
+        ("--requests-per-second", "0", ["--requests-per-second"]),
+        ("--requests-per-second", "nan", ["--requests-per-second"]),
+        ("--detector", "eyes", ["eyes", "yunet"]),
+        ("--model", "huge", ["huge", "tiny"]),
+        ("--image-size", "-3", ["image", "-3"]),
+        ("--train-steps", "-1", ["--train-steps -1"]),
+        ("--train-csv", "/nowhere/train.csv", ["/nowhere/train.csv"]),
+        ("--eval-csv", "/nowhere/eval.csv", ["/nowhere/eval.csv"]),
+        ("--root", "/proc/here", ["/proc/here", "cannot be written"]),
+        ("--root", "ftp://host/folder", ["ftp://", "gs://"]),
+    ],
+)
+def test_a_run_asked_for_wrongly_is_one_line(
+    csv: str, tmp_path: Path, option: str, value: str, words: list[str]
+) -> None:
+    options = {"--train-csv": csv, "--eval-csv": csv, "--root": str(tmp_path / "root")} | {option: value}
+    assert_one_line(fec("run", *(word for pair in options.items() for word in pair)), *words)
+
+
+def test_a_root_below_a_file_is_one_line(csv: str) -> None:
+    assert_one_line(fec("run", "--train-csv", csv, "--eval-csv", csv, "--root", f"{csv}/root"), "cannot be written")
+
+
+@pytest.mark.parametrize("content", ["name,age\nAda,36\n", "\x00\x01\x02" * 100, ""])
+def test_a_csv_of_something_else_is_one_line(csv: str, tmp_path: Path, content: str) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(content)
+    done = fec("run", "--train-csv", csv, "--eval-csv", str(other), "--root", str(tmp_path / "root"))
+    assert_one_line(done, "other.csv", "FEC CSV")
