@@ -1,0 +1,204 @@
+"""TFRecord files of ``tf.train.Example``s, written and read without TensorFlow.
+
+The framing is TensorFlow's (tensorflow/core/lib/io/record_writer.h): length, its masked CRC-32C, the
+payload, its masked CRC-32C. The payload is the protobuf wire form of ``tf.train.Example`` with its features
+sorted by name, so the same features give the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+import google_crc32c
+
+from fec.errors import RunFailed
+
+IMAGES: Final = ("image/a", "image/b", "image/c")
+IMAGE_IDS: Final = ("image/a/id", "image/b/id", "image/c/id")
+TRIPLET_CODE: Final = "triplet_code"
+TYPE: Final = "type"
+RATING_ALL: Final = "rating/all"
+RATING_MEAN: Final = "rating/mean"
+RATING_MODE: Final = "rating/mode"
+
+Values = Sequence[bytes] | Sequence[int] | Sequence[float]
+
+_MASK_DELTA: Final = 0xA282EAD8
+_LENGTH: Final = struct.Struct("<Q")
+_CRC: Final = struct.Struct("<I")
+# A frame that claims to be longer than this is taken for a spoiled one, not for a reason to fill the memory.
+_MAX_PAYLOAD: Final = 1 << 30
+
+
+class SpoiledRecord(RunFailed):
+    """A record file whose bytes are not what was written: where, and what is wrong."""
+
+
+@dataclass(frozen=True)
+class TripletExample:
+    """One training example.
+
+    ``images`` are the JPEG bytes of the faces a, b, c and ``face_ids`` their ids; ``odd_one_out`` is the
+    consensus, 1..3; ``type`` 1..3 (ONE_, TWO_, THREE_CLASS_TRIPLET); ``votes`` all votes, each 1..3.
+    """
+
+    images: tuple[bytes, bytes, bytes]
+    face_ids: tuple[str, str, str]
+    odd_one_out: int
+    type: int
+    votes: Sequence[int]
+
+    def encode(self) -> bytes:
+        """The serialised ``tf.train.Example``."""
+        votes = self.votes
+        features: dict[str, Values] = {name: [data] for name, data in zip(IMAGES, self.images, strict=True)}
+        features |= {name: [key.encode()] for name, key in zip(IMAGE_IDS, self.face_ids, strict=True)}
+        features[TRIPLET_CODE] = [self.odd_one_out]
+        features[TYPE] = [self.type]
+        features[RATING_ALL] = list(votes)
+        features[RATING_MEAN] = [sum(votes) / len(votes)]
+        # The votes are names of faces, not amounts. A consensus has most votes, so its mode is one face only.
+        features[RATING_MODE] = [max((1, 2, 3), key=list(votes).count)]
+        return encode_example(features)
+
+
+def encode_example(features: Mapping[str, Values]) -> bytes:
+    """A serialised ``tf.train.Example``; each feature is bytes, ints or floats throughout, at least one value."""
+    body = b"".join(_delimited(1, _feature_entry(name, features[name])) for name in sorted(features))
+    return _delimited(1, body)
+
+
+def decode_example(payload: bytes) -> dict[str, list[bytes] | list[int] | list[float]]:
+    """The features of a serialised ``tf.train.Example`` by name; ValueError if it is none."""
+    features: dict[str, list[bytes] | list[int] | list[float]] = {}
+    for number, field in _fields(payload):
+        if number != 1 or not isinstance(field, bytes):
+            continue
+        for inner, entry in _fields(field):
+            if inner == 1 and isinstance(entry, bytes):
+                parts = dict(_fields(entry))
+                name, value = parts.get(1, b""), parts.get(2, b"")
+                if not isinstance(name, bytes) or not isinstance(value, bytes):
+                    raise ValueError("not a tf.train.Example: a feature of another shape")
+                features[name.decode()] = _decode_feature(value)
+    return features
+
+
+def frame(payload: bytes) -> bytes:
+    """One record as it stands in a TFRecord file."""
+    length = _LENGTH.pack(len(payload))
+    return b"".join((length, _CRC.pack(masked_crc(length)), payload, _CRC.pack(masked_crc(payload))))
+
+
+def read_frames(file: BinaryIO) -> Iterator[bytes]:
+    """The payloads of a TFRecord file, one at a time; raises SpoiledRecord with the offset of what is wrong."""
+    offset = 0
+    while header := file.read(_LENGTH.size + _CRC.size):
+        if len(header) < _LENGTH.size + _CRC.size:
+            raise SpoiledRecord(f"truncated in a record's header at byte {offset}")
+        (length,) = _LENGTH.unpack_from(header)
+        if _CRC.unpack_from(header, _LENGTH.size)[0] != masked_crc(header[: _LENGTH.size]) or length > _MAX_PAYLOAD:
+            raise SpoiledRecord(f"the length of the record at byte {offset} does not match its checksum")
+        body = file.read(length + _CRC.size)
+        if len(body) < length + _CRC.size:
+            raise SpoiledRecord(f"truncated in the record at byte {offset}")
+        payload = body[:length]
+        if _CRC.unpack_from(body, length)[0] != masked_crc(payload):
+            raise SpoiledRecord(f"the record at byte {offset} does not match its checksum")
+        yield payload
+        offset += len(header) + len(body)
+
+
+def masked_crc(data: bytes) -> int:
+    """TFRecord's masked CRC-32C: rotated right by 15 bits plus a constant (tensorflow/core/lib/hash/crc32c.h)."""
+    crc: int = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def _feature_entry(name: str, values: Values) -> bytes:
+    """An entry of the map Features.feature: key 1, value 2."""
+    return _delimited(1, name.encode()) + _delimited(2, _feature(values))
+
+
+def _feature(values: Values) -> bytes:
+    """Feature: bytes_list 1, float_list 2, int64_list 3; numbers are packed."""
+    first = values[0]
+    if isinstance(first, bytes):
+        return _delimited(1, b"".join(_delimited(1, value) for value in values if isinstance(value, bytes)))
+    if isinstance(first, float):
+        return _delimited(2, _delimited(1, struct.pack(f"<{len(values)}f", *values)))
+    return _delimited(3, _delimited(1, b"".join(_varint(int(value) & 0xFFFFFFFFFFFFFFFF) for value in values)))
+
+
+def _decode_feature(value: bytes) -> list[bytes] | list[int] | list[float]:
+    for kind, content in _fields(value):
+        if not isinstance(content, bytes):
+            break
+        if kind == 1:
+            return [item for _, item in _fields(content) if isinstance(item, bytes)]
+        packed = b"".join(item for _, item in _fields(content) if isinstance(item, bytes))
+        if kind == 2:
+            return list(struct.unpack(f"<{len(packed) // 4}f", packed))
+        if kind == 3:
+            return _unpacked(packed)
+    return []
+
+
+def _unpacked(packed: bytes) -> list[int]:
+    numbers = []
+    offset = 0
+    while offset < len(packed):
+        number, offset = _read_varint(packed, offset)
+        numbers.append(number - (1 << 64) if number >> 63 else number)
+    return numbers
+
+
+def _delimited(field: int, content: bytes) -> bytes:
+    return b"".join((_varint(field << 3 | 2), _varint(len(content)), content))
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        if offset >= len(data) or shift > 63:
+            raise ValueError("not a tf.train.Example: a number that does not end")
+        byte = data[offset]
+        offset += 1
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return number, offset
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
+    """The fields of a protobuf message: number and content."""
+    offset = 0
+    while offset < len(data):
+        key, offset = _read_varint(data, offset)
+        kind = key & 7
+        if kind == 0:
+            number, offset = _read_varint(data, offset)
+            yield key >> 3, number
+            continue
+        if kind == 2:
+            length, offset = _read_varint(data, offset)
+        elif kind in (1, 5):
+            length = 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"not a tf.train.Example: wire type {kind}")
+        if offset + length > len(data):
+            raise ValueError("not a tf.train.Example: cut off")
+        yield key >> 3, data[offset : offset + length]
+        offset += length

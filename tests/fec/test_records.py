@@ -1,0 +1,103 @@
+"""Records are what TensorFlow writes and reads, byte for byte, and a spoiled one is named."""
+
+import contextlib
+import io
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fec import records
+from fec.records import SpoiledRecord, TripletExample, Values
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+FLOAT32 = st.floats(width=32, allow_nan=False)
+FEATURES = st.dictionaries(
+    st.text(st.characters(codec="utf-8"), min_size=1),
+    st.one_of(st.lists(st.binary(), min_size=1), st.lists(INT64, min_size=1), st.lists(FLOAT32, min_size=1)),
+    max_size=5,
+)
+EXAMPLE = TripletExample((b"\xff\xd8a", b"\xff\xd8b" * 200, b"\xff\xd8c"), ("aa", "bb", "cc"), 2, 1, (2, 2, 3, 2, 1, 2))
+
+
+@settings(deadline=None)
+@given(FEATURES)
+def test_an_example_decodes_to_what_was_encoded(features: dict[str, Values]) -> None:
+    assert records.decode_example(records.encode_example(features)) == features
+
+
+def test_an_example_is_the_bytes_tensorflow_makes() -> None:
+    import tensorflow as tf
+
+    def feature(values: Values) -> tf.train.Feature:
+        if isinstance(values[0], bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+        if isinstance(values[0], float):
+            return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+    def example(features: dict[str, Values]) -> tf.train.Example:
+        return tf.train.Example(features=tf.train.Features(feature={k: feature(v) for k, v in features.items()}))
+
+    payload = EXAMPLE.encode()
+    features = records.decode_example(payload)
+    assert tf.train.Example.FromString(payload) == example(features)
+    # protobuf leaves the order of a map's entries open, so bytes are compared an entry at a time.
+    entries = [example({name: features[name]}).features.SerializeToString() for name in sorted(features)]
+    assert payload == _message(entries)
+
+
+def _message(entries: list[bytes]) -> bytes:
+    body = b"".join(entries)
+    length, size = bytearray(), len(body)
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return b"\x0a" + bytes(length) + bytes([size]) + body
+
+
+def test_a_file_is_the_bytes_tensorflow_writes_and_reads(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    payloads = [b"", b"x", EXAMPLE.encode(), bytes(100_000)]
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
+        for payload in payloads:
+            writer.write(payload)
+    ours = b"".join(records.frame(payload) for payload in payloads)
+    assert ours == (tmp_path / "theirs").read_bytes()
+    (tmp_path / "ours").write_bytes(ours)
+    assert [record.numpy() for record in tf.data.TFRecordDataset(str(tmp_path / "ours"))] == payloads
+    assert list(records.read_frames(io.BytesIO(ours))) == payloads
+
+
+def test_the_votes_become_ratings() -> None:
+    example = records.decode_example(EXAMPLE.encode())
+    assert example["rating/all"] == [2, 2, 3, 2, 1, 2]
+    assert example["rating/mode"] == [2]
+    assert math.isclose(float(example["rating/mean"][0]), 2.0)
+    assert (example["triplet_code"], example["type"]) == ([2], [1])
+    assert [example[name][0] for name in records.IMAGE_IDS] == [b"aa", b"bb", b"cc"]
+
+
+@pytest.mark.parametrize("cut", [1, 11, 12, 20, 150])
+def test_a_truncated_file_is_named(cut: int) -> None:
+    whole = records.frame(EXAMPLE.encode()) * 2
+    with pytest.raises(SpoiledRecord, match="truncated"):
+        list(records.read_frames(io.BytesIO(whole[:-cut])))
+
+
+def test_any_flipped_byte_is_found() -> None:
+    whole = records.frame(EXAMPLE.encode())
+    for place in range(len(whole)):
+        spoiled = bytearray(whole)
+        spoiled[place] ^= 0x10
+        with pytest.raises(SpoiledRecord):
+            list(records.read_frames(io.BytesIO(bytes(spoiled))))
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_decode_to_something_or_a_value_error(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        records.decode_example(data)
