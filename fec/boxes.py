@@ -29,6 +29,18 @@ class Box:
             min(1.0, self.bottom + dy),
         )
 
+    def overlap(self, other: Box) -> float:
+        """Intersection over union with ``other``, 0..1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        return width * height / (self._area + other._area - width * height)
+
+    @property
+    def _area(self) -> float:
+        return (self.right - self.left) * (self.bottom - self.top)
+
     def pixels(self, width: int, height: int) -> PixelBox:
         """The smallest whole-pixel box that holds this one in an image of ``width`` x ``height`` pixels."""
         return PixelBox(
