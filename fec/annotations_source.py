@@ -119,9 +119,9 @@ def _fetch(source: str, target: BinaryIO) -> None:
         _fetch_http(source, target)
         return
     if scheme == "gs":
-        from fec.storage_gcs import fetch
+        from fec.storage.gcs import fetch
     elif scheme == "s3":
-        from fec.storage_s3 import fetch
+        from fec.storage.s3 import fetch
     else:
         raise ConfigurationError(
             f"annotations {shown(source)}: {scheme}:// is not supported; use a path, http(s)://, gs:// or s3://"

@@ -48,7 +48,11 @@ def finished(storage: Storage, directory: str, fingerprint: str) -> Done | None:
 
 
 def write_done(storage: Storage, directory: str, done: Done) -> Done:
-    """Mark ``directory`` finished; call it when everything else is in place."""
+    """Mark ``directory`` finished; call it when everything else is in place.
+
+    A marker never outlives what it marks: what was put before is made to survive a loss of power first.
+    """
+    storage.sync()
     value = {
         "format": FORMAT_VERSION,
         "step": done.step,
