@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TextIO
 
 from fec.errors import ConfigurationError, FecError, RunFailed
 from pipelines import local
 from pipelines.display import Display, event_in, failed_task_in
 from pipelines.supervision import Supervised, supervised
+from pipelines.workplace import Workplace, workplace
 
 
 def execute(arguments: Mapping[str, Any], stream: TextIO) -> str:
@@ -24,22 +22,13 @@ def execute(arguments: Mapping[str, Any], stream: TextIO) -> str:
     Raises ConfigurationError or RunFailed with the failed step's own words, Stopped if a signal asked for the
     end. Whatever is raised, no process is left running, and the same call goes on where this one was.
     """
-    work = Path(tempfile.mkdtemp(prefix="fec-run-"))
-    log = Path(f"{work}.log")
-    try:
-        (work / local.ARGUMENTS).write_text(json.dumps(arguments))
-        with open(log, "w") as file:
-            _run(work, file, stream)
-        outputs = json.loads((work / local.OUTPUTS).read_text())
-    except FecError as error:
-        raise type(error)(f"{error} (log: {log})") from None
-    except BaseException:
-        log.unlink(missing_ok=True)
-        raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    log.unlink()
-    return str(outputs["Output"])
+    with workplace(arguments["root"]) as place:
+        (place.folder / local.ARGUMENTS).write_text(json.dumps(arguments))
+        try:
+            _run(place, stream)
+        except FecError as error:
+            raise type(error)(f"{error} (log: {place.log})") from None
+        return str(json.loads((place.folder / local.OUTPUTS).read_text())["Output"])
 
 
 @dataclass
@@ -74,12 +63,12 @@ class _Failures:
         return RunFailed(f"the pipeline's process {how}: {self.last_line}")
 
 
-def _run(work: Path, log: TextIO, stream: TextIO) -> None:
-    command = [sys.executable, "-m", local.__name__, str(work)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+def _run(place: Workplace, stream: TextIO) -> None:
+    command = [sys.executable, "-m", local.__name__, str(place.folder)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(place.temporary)}
     display = Display(stream, live=stream.isatty())
     failures = _Failures()
-    with supervised(command, environment) as process:
+    with open(place.log, "w") as log, supervised(command, environment, inherited=[place.lock]) as process:
         try:
             _watch(process, log, display, failures)
         finally:

@@ -45,7 +45,7 @@ class Supervised:
     Its standard input stays open as long as this process lives and ends with it, however it ends.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
             stdin=subprocess.PIPE,
@@ -53,6 +53,7 @@ class Supervised:
             stderr=subprocess.STDOUT,
             env=dict(environment),
             start_new_session=True,
+            pass_fds=inherited,
         )
 
     @property
@@ -86,10 +87,15 @@ class Supervised:
 
 
 @contextmanager
-def supervised(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Supervised]:
-    """Start ``command``; whatever ends the body ends the command and all it started."""
+def supervised(
+    command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int] = ()
+) -> Iterator[Supervised]:
+    """Start ``command``; whatever ends the body ends the command and all it started.
+
+    ``inherited`` are file descriptors that the command gets as they are.
+    """
     with stoppable():
-        process = Supervised(command, environment)
+        process = Supervised(command, environment, inherited)
         try:
             yield process
         finally:
