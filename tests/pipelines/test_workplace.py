@@ -67,7 +67,7 @@ def test_what_inherits_the_lock_holds_the_root_too(monkeypatch: pytest.MonkeyPat
         os.close(lock)
         file = place.folder.with_suffix(".lock")
         os.link(file, f"{file}-kept")  # as if the run had been killed: its lock file stays
-    os.rename(f"{file}-kept", file)
+    Path(f"{file}-kept").rename(file)
     try:
         with pytest.raises(RunFailed, match="another run works on"), workplace("/data"):
             pass
