@@ -53,5 +53,7 @@ def _hex(text: str) -> str:
 
 def _as_component(url: str) -> str:
     """A URL without path separators, control characters or anything a file system refuses."""
+    if url.isprintable():
+        return url.replace("/", "-")
     text = url.encode(errors="replace").decode()
     return "".join("-" if c == "/" else c if c.isprintable() else f"%{ord(c):02X}" for c in text)

@@ -41,6 +41,17 @@ FACES: Final = pa.schema(
     ]
 )
 
+# plan/<split>/stored.parquet: images of the plan that already have a final outcome below the root, from an earlier
+# plan or from the other split, and the segment that has it; sorted by image_id. Absent where there is none.
+STORED: Final = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("segment", pa.int32(), nullable=False),
+    ]
+)
+
 _TRIPLET_FIELDS: Final = [
     pa.field("line", pa.int32(), nullable=False),  # 1-based line of the CSV: names the triplet within its split
     pa.field("face_a", pa.string(), nullable=False),

@@ -35,16 +35,15 @@ class Inventory:
         self.vote_ends = array("i", [0])
         self.annotators: list[str] = []
         images: dict[str, int] = {}
-        faces: dict[tuple[int, Box], int] = {}
+        faces: dict[tuple[str, Box], int] = {}
         raters: dict[str, int] = {}
         for triplet in triplets:
-            for url, box in zip(triplet.urls, triplet.boxes, strict=True):
-                image = images.setdefault(url, len(images))
-                face = faces.setdefault((image, box), len(faces))
-                if face == len(self.boxes):
-                    self.boxes.append(box)
-                    self.image_of_face.append(image)
-                self.faces.append(face)
+            for face in zip(triplet.urls, triplet.boxes, strict=True):
+                number = faces.setdefault(face, len(self.boxes))
+                if number == len(self.boxes):
+                    self.boxes.append(face[1])
+                    self.image_of_face.append(images.setdefault(face[0], len(images)))
+                self.faces.append(number)
             self.lines.append(triplet.line)
             self.types.append(triplet.type)
             self.votes.extend(triplet.votes)

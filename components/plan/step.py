@@ -98,6 +98,7 @@ def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint:
 
     from components.plan.inventory import Inventory, trial_size
     from components.plan.partition import partition, shards_per_host
+    from components.plan.stored import stored_images, stored_table
     from fec import annotations_source, tables
     from fec.annotations import Tally, read_triplets
 
@@ -125,6 +126,7 @@ def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint:
     hosts = Counter(host_keys)
     largest = sorted(hosts.items(), key=lambda host: (-host[1], host[0]))[:LARGEST_HOSTS]
     counts = {
+        "shards": num_shards,
         "rows": tally.rows,
         "malformed": tally.malformed,
         "clipped_boxes": tally.clipped_boxes,
@@ -147,6 +149,13 @@ def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint:
         ],
     }
     storage.write(f"{directory}/plan.json", (json.dumps(plan, indent=1, sort_keys=True) + "\n").encode())
+    places = stored_images(storage, parameters.split, shard_of)
+    stored = f"{directory}/stored.parquet"
+    if places:
+        tables.write_table(storage, stored, stored_table(places))
+    else:
+        storage.delete(stored)
+
     details = {"num_shards": num_shards, "shards_per_host": width}
     digest = identity.fingerprint(written)
     write_done(storage, directory, Done("plan", fingerprint, digest, counts, details))
