@@ -1,0 +1,57 @@
+"""Face detectors by name. Each has its own scale: 0.7 of one is not 0.7 of another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from fec.boxes import Box
+from fec.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fec.pixels import RGB
+
+
+@dataclass(frozen=True)
+class Found:
+    """A face a detector found: fractions of the searched picture, and 0..1 on the detector's own scale."""
+
+    box: Box
+    confidence: float
+
+
+class Detector(Protocol):
+    """Finds faces; one instance serves one thread."""
+
+    name: str
+
+    def find(self, rgb: RGB) -> list[Found]:
+        """Every face in ``rgb`` (height, width, 3; red first), also doubtful ones, in no set order."""
+
+
+def _yunet(weights: str) -> Detector:
+    from components.faces.detectors.yunet import YuNet
+
+    return YuNet()
+
+
+def _faced(weights: str) -> Detector:
+    from components.faces.detectors import faced
+
+    return faced.load(weights)
+
+
+_DETECTORS: Final[dict[str, Callable[[str], Detector]]] = {"yunet": _yunet, "faced": _faced}
+
+NAMES: Final = tuple(_DETECTORS)
+
+
+def load(name: str, weights: str = "") -> Detector:
+    """The detector called ``name``; ``weights`` is the folder of those whose weights the user brings.
+
+    Raises ConfigurationError for an unknown name, and for weights that are missing or not the right ones.
+    """
+    if name not in _DETECTORS:
+        raise ConfigurationError(f"detector {name!r} is not known; choose one of {', '.join(NAMES)}")
+    return _DETECTORS[name](weights)

@@ -1,0 +1,186 @@
+"""One shard: its planned faces and stored originals → crops and ``faces.parquet``, going on after a kill."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any, Final, TypeVar
+
+from components.faces.verification import Verdict, VerifiedFace, WantedFace, rejected
+from components.faces.verifiers import ImageTask, Verifiers
+from fec import identity, layout, tables
+from fec.boxes import Box
+from fec.errors import RunFailed
+from fec.journal import Journal
+from fec.outcomes import FaceOutcome, ImageOutcome
+from fec.progress import Progress
+from fec.segments import StoredImage, read_original, stored_images
+from fec.storage import Storage
+
+CROP_PREFIX: Final = "cropped@"
+# Reads, and puts, under way at a time: a bucket answers one in 50-100 ms, a disk's fsync takes milliseconds.
+TRANSFERS: Final = 16
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a shard came to; ``digest`` covers ids, outcomes and crops, which is what later steps read."""
+
+    digest: str
+    counts: Mapping[str, int]
+
+
+def planned_faces(storage: Storage, split: str, shards: Collection[int]) -> dict[int, list[WantedFace]]:
+    """The plan's faces of each of ``shards``, sorted by (image_id, face_id)."""
+    table = tables.read_table(
+        storage, f"{layout.plan_dir(split)}/faces.parquet", filters=[("shard", "in", sorted(shards))]
+    )
+    planned: dict[int, list[WantedFace]] = {shard: [] for shard in shards}
+    for row in table.to_pylist():
+        box = Box(row["left"], row["right"], row["top"], row["bottom"])
+        planned[row["shard"]].append(WantedFace(row["face_id"], row["image_id"], box, row["crop_name"]))
+    for faces in planned.values():
+        faces.sort(key=lambda face: (face.image_id, face.face_id))
+    return planned
+
+
+def verify(
+    storage: Storage,
+    split: str,
+    shard: int,
+    wanted: Sequence[WantedFace],
+    fingerprint: str,
+    verifiers: Verifiers,
+    progress: Progress,
+) -> Result:
+    """Verify the ``wanted`` faces of a shard and store crops and table; the caller writes the marker.
+
+    Goes on from what a killed run with the same ``fingerprint`` has stored.
+    """
+    directory = layout.faces_dir(split, shard)
+    images = stored_images(storage, split, shard)
+    by_image: dict[str, list[WantedFace]] = {}
+    for face in wanted:
+        by_image.setdefault(face.image_id, []).append(face)
+    if missing := by_image.keys() - images.keys():
+        raise RunFailed(
+            f"{split} shard {shard}: {len(missing):,} of {len(by_image):,} planned images have not been tried, "
+            f"such as {min(missing)}: run download again"
+        )
+
+    with Journal(storage.workspace(directory) / "faces.jsonl") as journal:
+        # From here on the folder is unfinished, whatever an earlier run with other parameters left in it.
+        storage.delete(f"{directory}/{layout.DONE}")
+        faces: list[VerifiedFace] = []
+        for done in _replayed(journal, fingerprint, storage, directory, by_image):
+            del by_image[done[0].image_id]
+            faces += _counted(done, progress)
+        for image_id in [name for name in by_image if images[name].outcome is not ImageOutcome.FETCHED]:
+            unfetched = by_image.pop(image_id)
+            faces += _counted([_without_image(face, images[image_id], verifiers) for face in unfetched], progress)
+
+        def task(image: StoredImage) -> ImageTask:
+            return ImageTask(read_original(storage, split, shard, image), tuple(by_image[image.image_id]))
+
+        def put(verdicts: list[Verdict]) -> list[VerifiedFace]:
+            for verdict in verdicts:
+                if verdict.crop is not None:
+                    storage.write(f"{directory}/{verdict.face.crop_name}", verdict.crop)
+            return [verdict.face for verdict in verdicts]
+
+        as_stored = sorted((images[name] for name in by_image), key=lambda image: (image.segment, image.offset or 0))
+        for done in overlapped(put, verifiers.map(overlapped(task, as_stored))):
+            journal.append({"faces": [_to_json(face) for face in done]})
+            faces += _counted(done, progress)
+
+        faces.sort(key=lambda face: (face.image_id, face.face_id))
+        tables.write_table(
+            storage,
+            f"{directory}/{layout.FACES_TABLE}",
+            tables.from_rows([asdict(face) for face in faces], tables.VERIFIED),
+        )
+        _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
+    digest = identity.fingerprint(
+        {"faces": [[face.face_id, face.outcome, face.crop_name, face.crop_sha256] for face in faces]}
+    )
+    counts = {"images": len({face.image_id for face in faces}), "faces": len(faces)}
+    return Result(digest, counts | Counter(str(face.outcome) for face in faces))
+
+
+def _replayed(
+    journal: Journal,
+    fingerprint: str,
+    storage: Storage,
+    directory: str,
+    by_image: Mapping[str, Sequence[WantedFace]],
+) -> Iterator[list[VerifiedFace]]:
+    """The faces of each image a killed run has finished, if their crops are stored as it said."""
+    if journal.rows[:1] != [{"fingerprint": fingerprint}]:
+        journal.clear()
+        journal.append({"fingerprint": fingerprint})
+        return
+    seen: set[str] = set()
+    for row in journal.rows[1:]:
+        faces = [_from_json(value) for value in row["faces"]]
+        image_id = faces[0].image_id
+        if image_id not in seen and all(_crop_is_stored(storage, directory, face) for face in faces):
+            seen.add(image_id)
+            yield faces
+
+
+def _crop_is_stored(storage: Storage, directory: str, face: VerifiedFace) -> bool:
+    if face.crop_name is None:
+        return True
+    try:
+        return hashlib.sha256(storage.read(f"{directory}/{face.crop_name}")).hexdigest() == face.crop_sha256
+    except FileNotFoundError:
+        return False
+
+
+def _without_image(face: WantedFace, image: StoredImage, verifiers: Verifiers) -> VerifiedFace:
+    detail = f"{image.outcome}: {image.detail}" if image.detail else str(image.outcome)
+    return rejected(face, FaceOutcome.NO_IMAGE, detail, verifiers.setup.detector).face
+
+
+def overlapped(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """``function`` of each item, in order, with up to TRANSFERS calls under way at a time."""
+    under_way: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(TRANSFERS) as threads:
+        for item in items:
+            under_way.append(threads.submit(function, item))
+            while under_way and (under_way[0].done() or len(under_way) >= TRANSFERS):
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
+def _delete_stale(storage: Storage, directory: str, kept: set[str]) -> None:
+    """Remove crops an earlier run with other parameters left."""
+    for entry in list(storage.list(directory)):
+        name = entry.path.removeprefix(f"{directory}/")
+        if name.startswith(CROP_PREFIX) and name not in kept:
+            storage.delete(entry.path)
+
+
+def _counted(faces: list[VerifiedFace], progress: Progress) -> list[VerifiedFace]:
+    for face in faces:
+        progress.advance(1, str(face.outcome))
+    return faces
+
+
+def _to_json(face: VerifiedFace) -> dict[str, Any]:
+    picture = face.thumbnail
+    return asdict(face) | {"thumbnail": None if picture is None else base64.b64encode(picture).decode()}
+
+
+def _from_json(value: dict[str, Any]) -> VerifiedFace:
+    picture = value["thumbnail"]
+    value = value | {"thumbnail": None if picture is None else base64.b64decode(picture)}
+    return VerifiedFace(**value | {"outcome": FaceOutcome(value["outcome"])})

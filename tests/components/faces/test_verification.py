@@ -1,0 +1,247 @@
+"""One image and its boxes → verdicts."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.faces import detectors
+from components.faces.detectors import Detector, Found
+from components.faces.verification import (
+    THUMBNAIL_SIDE,
+    Criteria,
+    Verdict,
+    WantedFace,
+    judge,
+    verify_image,
+    within,
+)
+from fec.boxes import Box
+from fec.identity import crop_name, face_id, image_id
+from fec.outcomes import FaceOutcome
+from fec.pixels import RGB, Picture, decode
+from tests.components.faces.scene import NOWHERE, PEOPLE, SCENES, encoded, face_box, photograph, smaller
+
+CRITERIA = Criteria(min_confidence=0.7, max_pixels=10_000_000, min_crop_size=16, crop_quality=95)
+URL = "http://pictures.example/a.jpg"
+EXIF_ORIENTATION = 0x0112
+
+
+@pytest.fixture(scope="module")
+def yunet() -> Detector:
+    return detectors.load("yunet")
+
+
+def verdicts(data: bytes, boxes: list[Box], detector: Detector, criteria: Criteria = CRITERIA) -> list[Verdict]:
+    wanted = [WantedFace(face_id(URL, box), image_id(URL), box, crop_name(URL, box)) for box in boxes]
+    return verify_image(data, wanted, criteria, detector)
+
+
+def verdict(data: bytes, box: Box, detector: Detector, criteria: Criteria = CRITERIA) -> Verdict:
+    [only] = verdicts(data, [box], detector, criteria)
+    return only
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("side", [2000, 200])
+def test_a_face_in_its_box_is_kept(person: str, side: int, yunet: Detector) -> None:
+    kept = verdict(encoded(smaller(photograph(person), side)), face_box(person), yunet)
+    assert kept.face.outcome is FaceOutcome.OK
+    assert kept.face.confidence is not None and kept.face.confidence >= 0.7
+    assert kept.face.crop_name == crop_name(URL, face_box(person))
+    assert kept.crop is not None
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_what_is_no_face_is_rejected(scene: str, yunet: Detector) -> None:
+    for box in (Box(0.25, 0.65, 0.2, 0.75), Box(0.0, 1.0, 0.0, 1.0), Box(0.5, 0.9, 0.4, 0.8)):
+        rejected = verdict(encoded(photograph(scene)), box, yunet)
+        assert rejected.face.outcome in (FaceOutcome.NO_FACE, FaceOutcome.LOW_CONFIDENCE)
+        assert rejected.crop is None
+        assert rejected.face.crop_name is None
+        assert rejected.face.detail
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_a_box_where_no_face_is_is_rejected(person: str, yunet: Detector) -> None:
+    assert verdict(encoded(photograph(person)), NOWHERE, yunet).face.outcome is FaceOutcome.NO_FACE
+
+
+def test_a_box_with_somebody_small_in_it_is_rejected(yunet: Detector) -> None:
+    rejected = verdict(encoded(photograph("astronaut")), Box(0.0, 0.9, 0.0, 0.9), yunet).face
+    assert rejected.outcome is FaceOutcome.NO_FACE
+    assert "not where the box is" in rejected.detail
+    assert rejected.confidence is not None and rejected.confidence > 0.7
+
+
+def test_the_crop_is_the_published_box_and_fifteen_per_cent_at_full_size(yunet: Detector) -> None:
+    kept = verdict(encoded(photograph("astronaut"), "PNG"), face_box("astronaut"), yunet)
+    face = kept.face
+    assert (face.crop_left, face.crop_right, face.crop_top, face.crop_bottom) == (171, 275, 54, 185)
+    assert (face.image_width, face.image_height, face.orientation) == (512, 512, 1)
+    assert kept.crop is not None
+    crop = np.asarray(Image.open(io.BytesIO(kept.crop)))
+    expected = photograph("astronaut")[54:185, 171:275]
+    assert crop.shape == expected.shape
+    assert np.abs(crop.astype(int) - expected).mean() < 2
+
+
+def test_a_crop_at_the_border_is_clipped_and_kept(yunet: Detector) -> None:
+    picture = photograph("hopper")[120:332, 183:353]
+    kept = verdict(encoded(np.ascontiguousarray(picture)), Box(0.0, 1.0, 0.0, 1.0), yunet).face
+    assert kept.outcome is FaceOutcome.OK
+    assert (kept.crop_left, kept.crop_right, kept.crop_top, kept.crop_bottom) == (0, 170, 0, 212)
+
+
+def test_two_faces_of_one_photograph_have_their_own_crops(yunet: Detector) -> None:
+    left, right = (cv2.resize(photograph(name), (512, 512)) for name in ("astronaut", "hopper"))
+    one, other = (face_box(name) for name in ("astronaut", "hopper"))
+    boxes = [
+        Box(one.left / 2, one.right / 2, one.top, one.bottom),
+        Box(0.5 + other.left / 2, 0.5 + other.right / 2, other.top, other.bottom),
+    ]
+    first, second = verdicts(encoded(np.hstack([left, right]).astype(np.uint8)), boxes, yunet)
+    assert (first.face.outcome, second.face.outcome) == (FaceOutcome.OK, FaceOutcome.OK)
+    assert first.face.crop_name != second.face.crop_name
+    assert first.crop != second.crop
+
+
+def test_an_image_is_decoded_once_for_all_its_faces(yunet: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+
+    def counting(data: bytes, max_pixels: int) -> Picture:
+        decoded.append(len(data))
+        return decode(data, max_pixels)
+
+    monkeypatch.setattr("components.faces.verification.decode", counting)
+    assert len(verdicts(encoded(photograph("astronaut")), [face_box("astronaut"), NOWHERE], yunet)) == 2
+    assert len(decoded) == 1
+
+
+def sideways(rgb: RGB, orientation: int, turn: int) -> bytes:
+    """The picture turned ``turn`` times to the left, with an EXIF orientation."""
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = orientation
+    return encoded(np.ascontiguousarray(np.rot90(rgb, turn)), exif=exif)
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize(("orientation", "turn"), [(6, 1), (3, 2), (8, 3)])
+def test_boxes_mean_the_picture_as_a_viewer_sees_it(person: str, orientation: int, turn: int, yunet: Detector) -> None:
+    kept = verdict(sideways(photograph(person), orientation, turn), face_box(person), yunet).face
+    assert kept.outcome is FaceOutcome.OK
+    assert kept.orientation == orientation
+    assert (kept.image_height, kept.image_width) == photograph(person).shape[:2]
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_boxes_of_the_picture_as_stored_are_found_too(person: str, orientation: int, yunet: Detector) -> None:
+    kept = verdict(sideways(photograph(person), orientation, 0), face_box(person), yunet).face
+    assert kept.outcome is FaceOutcome.OK
+    assert kept.orientation == 1
+    assert (kept.image_height, kept.image_width) == photograph(person).shape[:2]
+
+
+def test_a_turned_picture_without_the_face_is_told_of_as_a_viewer_sees_it(yunet: Detector) -> None:
+    rejected = verdict(sideways(photograph("cat"), 6, 1), Box(0.2, 0.6, 0.2, 0.6), yunet).face
+    assert rejected.outcome is FaceOutcome.NO_FACE
+    assert rejected.orientation == 6
+
+
+def test_all_faces_of_an_image_are_taken_from_the_same_view(yunet: Detector) -> None:
+    data = sideways(photograph("astronaut"), 6, 0)
+    faces = [item.face for item in verdicts(data, [NOWHERE, face_box("astronaut")], yunet)]
+    assert [face.outcome for face in faces] == [FaceOutcome.NO_FACE, FaceOutcome.OK]
+    assert [face.orientation for face in faces] == [1, 1]
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP", "BMP"])
+def test_other_formats_give_crops_too(format: str, yunet: Detector) -> None:
+    assert verdict(encoded(photograph("hopper"), format), face_box("hopper"), yunet).crop is not None
+
+
+def test_a_grey_picture_gives_a_crop_of_three_channels(yunet: Detector) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(photograph("camera")).convert("L").save(buffer, "JPEG")
+    kept = verdict(buffer.getvalue(), face_box("camera"), yunet)
+    assert kept.crop is not None
+    assert Image.open(io.BytesIO(kept.crop)).mode == "RGB"
+
+
+def test_a_truncated_image_is_unreadable(yunet: Detector) -> None:
+    data = encoded(photograph("astronaut"))
+    face = verdict(data[: len(data) // 2], face_box("astronaut"), yunet).face
+    assert (face.outcome, face.detail) == (FaceOutcome.UNREADABLE, "512x512 JPEG: truncated")
+    assert face.thumbnail is None
+
+
+def test_an_image_of_too_many_pixels_is_not_decoded(yunet: Detector) -> None:
+    criteria = Criteria(0.7, 512 * 511, 16, 95)
+    face = verdict(encoded(photograph("astronaut")), face_box("astronaut"), yunet, criteria).face
+    assert face.outcome is FaceOutcome.TOO_MANY_PIXELS
+    assert face.detail == "512x512 JPEG: 262,144 pixels, allowed are 261,632"
+
+
+def test_a_crop_of_a_few_pixels_is_too_small(yunet: Detector) -> None:
+    face = verdict(encoded(smaller(photograph("astronaut"), 60)), face_box("astronaut"), yunet).face
+    assert (face.outcome, face.detail) == (FaceOutcome.BOX_TOO_SMALL, "crop of 13x16 pixels, wanted 16 a side")
+
+
+def test_a_box_of_an_image_of_one_pixel_is_too_small(yunet: Detector) -> None:
+    face = verdict(encoded(np.zeros((1, 1, 3), np.uint8), "PNG"), Box(0.2, 0.4, 0.2, 0.4), yunet).face
+    assert face.outcome is FaceOutcome.BOX_TOO_SMALL
+
+
+def test_a_rejected_crop_leaves_a_small_picture(yunet: Detector) -> None:
+    face = verdict(encoded(photograph("coffee")), Box(0.1, 0.9, 0.1, 0.9), yunet).face
+    assert face.thumbnail is not None
+    assert max(Image.open(io.BytesIO(face.thumbnail)).size) == THUMBNAIL_SIDE
+    assert len(face.thumbnail) < 6_000
+
+
+def test_the_wanted_confidence_decides(yunet: Detector) -> None:
+    data, box = encoded(photograph("astronaut")), face_box("astronaut")
+    confidence = verdict(data, box, yunet).face.confidence
+    assert confidence is not None and confidence < 0.99
+    strict = verdict(data, box, yunet, Criteria(0.99, 10_000_000, 16, 95)).face
+    assert strict.outcome is FaceOutcome.LOW_CONFIDENCE
+    assert strict.detail == f"best face {confidence:.2f}, wanted 0.99"
+    assert strict.confidence == confidence
+    assert strict.thumbnail is not None
+
+
+THERE = Box(0.1, 0.9, 0.1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "detail"),
+    [
+        ([], FaceOutcome.NO_FACE, "nothing found"),
+        ([Found(THERE, 0.7)], FaceOutcome.OK, ""),
+        ([Found(THERE, 0.43)], FaceOutcome.LOW_CONFIDENCE, "best face 0.43, wanted 0.70"),
+        ([Found(THERE, 0.5), Found(Box(0.15, 0.9, 0.1, 0.9), 0.8)], FaceOutcome.OK, ""),
+        (
+            [Found(Box(0.7, 1.0, 0.7, 1.0), 0.9)],
+            FaceOutcome.NO_FACE,
+            "a face at 0.90, but not where the box is (overlap 0.06)",
+        ),
+        (
+            [Found(Box(0.7, 1.0, 0.7, 1.0), 0.9), Found(THERE, 0.4)],
+            FaceOutcome.LOW_CONFIDENCE,
+            "best face 0.40, wanted 0.70",
+        ),
+    ],
+)
+def test_the_best_face_that_lies_in_the_box_counts(found: list[Found], outcome: FaceOutcome, detail: str) -> None:
+    assert judge(found, THERE, 0.7)[:2] == (outcome, detail)
+
+
+def test_a_box_within_its_crop_has_the_same_pixels() -> None:
+    box = Box(0.31, 0.52, 0.11, 0.47)
+    place = box.expanded().pixels(640, 480)
+    inner = within(box, place, 640, 480)
+    assert place.left + inner.left * place.width == pytest.approx(0.31 * 640)
+    assert place.top + inner.bottom * place.height == pytest.approx(0.47 * 480)
