@@ -1,0 +1,4 @@
+from components.download.step import Parameters, run
+from fec.command import main
+
+main(Parameters, run, "python -m components.download", "Fetch the images of a group of shards.")

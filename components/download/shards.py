@@ -1,0 +1,370 @@
+"""The shards of a group: what each still lacks, the crawl that gets it, and the marker when it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.download.addresses import networks
+from components.download.crawl import Host, Manners, Request, crawl
+from components.download.fetch import Answer, Limits, fetcher
+from fec import identity, layout, segments, tables
+from fec.done import Done, finished, read_done, write_done
+from fec.errors import ConfigurationError, RunFailed
+from fec.layout import Group
+from fec.outcomes import ImageOutcome
+from fec.progress import Progress, event, track
+from fec.segments import SegmentWriter, StoredImage, Tried
+from fec.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from components.download.step import Parameters
+
+# With a remote root the machine's disk goes with the pod, so a segment is put at least this often, in seconds.
+REMOTE_SEAL_SECONDS: Final = 60.0
+
+
+@dataclass
+class Shard:
+    """One shard while it is worked: what is wanted, what is known, what is still to come."""
+
+    number: int
+    urls: Mapping[str, str]
+    fingerprint: str
+    known: dict[str, StoredImage]
+    wanted: set[str]
+    writer: SegmentWriter | None = None
+    sealed_at: float = field(default_factory=time.monotonic)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def download(parameters: Parameters) -> None:
+    """Work all shards of the group together, so that every host has one queue."""
+    _check(parameters)
+    storage = open_storage(parameters.root)
+    plan = read_done(storage, layout.plan_dir(parameters.split))
+    if plan is None:
+        raise RunFailed(f"{parameters.root} has no finished plan of {parameters.split}: run the plan step first")
+    group = Group.parse(parameters.group)
+    numbers = set(group.of(int(plan.details["num_shards"])))
+    images = tables.read_table(storage, f"{layout.plan_dir(parameters.split)}/images.parquet")
+    hosts = _hosts(images, numbers, parameters.requests_per_second)
+    mine = images.filter(pc.is_in(images["shard"], value_set=_int32(numbers)))
+    urls: dict[int, dict[str, str]] = {number: {} for number in sorted(numbers)}
+    for image_id, url, number in zip(*(mine[name].to_pylist() for name in ("image_id", "url", "shard")), strict=True):
+        urls[number][image_id] = url
+    postponed = Postponed()
+    found = [_unfinished(storage, parameters, number, wanted, postponed) for number, wanted in urls.items()]
+    shards = [shard for shard in found if shard is not None]
+    if postponed.until is not None:
+        event(
+            "transient_left",
+            f"{postponed.images:,} images of {parameters.split} failed for transient causes; a run after "
+            f"{postponed.until:%Y-%m-%d %H:%M} UTC tries them again, one with --retry-transient-after 0 at once",
+            images=postponed.images,
+        )
+    if not shards:
+        return
+    _adopt_from_earlier_plans(storage, parameters.split, shards)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        crawled = runner.run(_crawl(storage, parameters, hosts, shards))
+    _judge(parameters, crawled)
+    for shard in shards:
+        _finish(storage, parameters, shard)
+
+
+@dataclass
+class Crawled:
+    """How the images of one crawl ended, by host key."""
+
+    asked: Counter[str] = field(default_factory=Counter)
+    transient: Counter[str] = field(default_factory=Counter)
+    answering: set[str] = field(default_factory=set)
+    example: str = ""
+
+
+def _check(parameters: Parameters) -> None:
+    networks(parameters.allow_network)
+    for name in ("requests_per_second", "connections_per_host", "connections", "attempts", "timeout", "max_bytes"):
+        if getattr(parameters, name) <= 0:
+            raise ConfigurationError(f"{name} {getattr(parameters, name)}: expected more than 0")
+    if not 0 <= parameters.max_transient <= 1:
+        raise ConfigurationError(f"max_transient {parameters.max_transient}: expected a share, 0 to 1")
+
+
+def _int32(numbers: set[int]) -> pa.Array:
+    return pa.array(sorted(numbers), type=pa.int32())
+
+
+def _hosts(images: pa.Table, numbers: set[int], rate: float) -> list[tuple[str, float, set[str]]]:
+    """The host keys of these shards, lowest shard first: key, this task's share of the rate, image ids.
+
+    A key that lives in k shards of which j are ours has j/k of the rate, whoever runs the others, and when.
+    """
+    living: dict[str, set[int]] = {}
+    places = images.select(["host_key", "shard"]).group_by(["host_key", "shard"]).aggregate([])
+    for key, shard in zip(places["host_key"].to_pylist(), places["shard"].to_pylist(), strict=True):
+        living.setdefault(key, set()).add(shard)
+    ids: dict[str, set[str]] = {}
+    mine = images.filter(pc.is_in(images["shard"], value_set=_int32(numbers)))
+    for key, image_id in zip(mine["host_key"].to_pylist(), mine["image_id"].to_pylist(), strict=True):
+        ids.setdefault(key, set()).add(image_id)
+    return [
+        (key, rate * len(living[key] & numbers) / len(living[key]), ids[key])
+        for key in sorted(ids, key=lambda key: (min(living[key] & numbers), key))
+    ]
+
+
+@dataclass
+class Postponed:
+    """Transient failures of finished shards that it is too early to try again."""
+
+    images: int = 0
+    until: datetime | None = None
+
+
+def _unfinished(
+    storage: Storage, parameters: Parameters, number: int, urls: dict[str, str], postponed: Postponed
+) -> Shard | None:
+    """The shard with what it lacks, or None if its marker says that there is nothing to do now."""
+    directory = layout.images_dir(parameters.split, number)
+    fingerprint = identity.fingerprint({"step": "download", "images": sorted(urls.items())})
+    done = finished(storage, directory, fingerprint)
+    if done is not None:
+        transient = done.counts.get("transient", 0)
+        if not transient:
+            return None
+        due = datetime.fromisoformat(done.details["tried_at"]) + timedelta(seconds=parameters.retry_transient_after)
+        if datetime.now(UTC) < due:
+            postponed.images += transient
+            postponed.until = max(due, postponed.until or due)
+            return None
+    segments.adopt_orphans(storage, parameters.split, number, urls)
+    known = {
+        image_id: image
+        for image_id, image in segments.stored_images(storage, parameters.split, number).items()
+        if image_id in urls
+    }
+    wanted = {image_id for image_id in urls if image_id not in known or known[image_id].outcome.transient}
+    return Shard(number, urls, fingerprint, known, wanted)
+
+
+def _adopt_from_earlier_plans(storage: Storage, split: str, shards: list[Shard]) -> None:
+    """Take over what an earlier plan of this root stored elsewhere, instead of asking its host again."""
+    path = f"{layout.plan_dir(split)}/stored.parquet"
+    if storage.size(path) is None:
+        return
+    home = {image_id: shard for shard in shards for image_id in shard.wanted}
+    rows = tables.read_table(storage, path, columns=["image_id", "split", "shard"]).to_pylist()
+    elsewhere: dict[tuple[str, int], set[str]] = {}
+    for row in rows:
+        shard = home.get(row["image_id"])
+        if shard is not None and (row["split"], row["shard"]) != (split, shard.number):
+            elsewhere.setdefault((row["split"], row["shard"]), set()).add(row["image_id"])
+    for (other_split, other), ids in sorted(elsewhere.items()):
+        stored = segments.stored_images(storage, other_split, other)
+        for image_id in sorted(ids & stored.keys(), key=lambda i: (stored[i].segment, stored[i].offset or 0)):
+            image, shard = stored[image_id], home[image_id]
+            if image.outcome.transient or image_id not in shard.wanted:
+                continue
+            data = None
+            if image.outcome is ImageOutcome.FETCHED:
+                try:
+                    data = segments.read_original(storage, other_split, other, image)
+                except RunFailed as spoiled:
+                    event("spoiled", f"{spoiled}; fetching it again", severity="WARNING")
+                    continue
+            _writer(storage, split, shard).add(image.tried, data)
+            shard.wanted.discard(image_id)
+
+
+def _writer(storage: Storage, split: str, shard: Shard) -> SegmentWriter:
+    """The shard's writer, opened when first needed; what a killed predecessor had added is no longer wanted."""
+    if shard.writer is None:
+        shard.writer = SegmentWriter(storage, split, shard.number)
+        shard.sealed_at = time.monotonic()
+        final = {image_id for image_id, tried in shard.writer.recovered.items() if not tried.outcome.transient}
+        shard.wanted -= final
+    return shard.writer
+
+
+async def _crawl(
+    storage: Storage,
+    parameters: Parameters,
+    hosts: list[tuple[str, float, set[str]]],
+    shards: list[Shard],
+) -> Crawled:
+    crawled = Crawled()
+    stop = _told_to_stop()
+    key_of = {image_id: key for key, _, ids in hosts for image_id in ids}
+    for shard in shards:
+        if shard.wanted:
+            _recover(storage, parameters.split, shard)
+    left = {shard.number: len(shard.wanted) for shard in shards}
+    home = {image_id: shard for shard in shards for image_id in shard.wanted}
+    total = sum(len(shard.urls) for shard in shards)
+    with track(f"download {parameters.split}", total, "images") as progress:
+        _count_known(progress, shards)
+
+        async def ended(request: Request, answer: Answer, attempts: int) -> None:
+            shard = home[request.image_id]
+            _note(crawled, key_of[request.image_id], answer)
+            await _store(storage, parameters.split, shard, request, answer, attempts)
+            left[shard.number] -= 1
+            if not left[shard.number]:
+                await _close(shard)
+            progress.advance(outcome=str(answer.outcome))
+
+        limits = Limits(parameters.timeout, parameters.connect_timeout, parameters.max_bytes, parameters.max_redirects)
+        manners = Manners(parameters.attempts, parameters.connections_per_host, parameters.connections)
+        queues = (
+            Host(key, rate, [Request(i, home[i].urls[i], home[i].number) for i in sorted(ids & home.keys())])
+            for key, rate, ids in hosts
+            if ids & home.keys()
+        )
+        allowed = networks(parameters.allow_network)
+        async with fetcher(allowed, limits, parameters.user_agent, parameters.connections) as client:
+            work = asyncio.ensure_future(crawl(queues, client.fetch, ended, manners))
+            stopping = asyncio.ensure_future(_wait(stop))
+            try:
+                await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    raise RunFailed("told to stop; what was fetched is stored, and running again goes on from there")
+                work.result()
+            finally:
+                for task in (work, stopping):
+                    task.cancel()
+                await asyncio.gather(work, stopping, return_exceptions=True)
+                for shard in shards:
+                    await _close(shard)
+    return crawled
+
+
+def _recover(storage: Storage, split: str, shard: Shard) -> None:
+    """Take in what a killed predecessor left, without keeping files open."""
+    _writer(storage, split, shard).seal()
+    _shut(shard)
+
+
+def _count_known(progress: Progress, shards: list[Shard]) -> None:
+    known = sum(len(shard.urls) - len(shard.wanted) for shard in shards)
+    if known:
+        progress.advance(known, outcome="known")
+
+
+def _note(crawled: Crawled, key: str, answer: Answer) -> None:
+    crawled.asked[key] += 1
+    if answer.answered:
+        crawled.answering.add(key)
+    if answer.outcome.transient:
+        crawled.transient[key] += 1
+        crawled.example = f"{key}: {answer.outcome}, {answer.detail}"
+
+
+async def _store(storage: Storage, split: str, shard: Shard, request: Request, answer: Answer, attempts: int) -> None:
+    before = shard.known.get(request.image_id)
+    if before is not None and before.outcome is answer.outcome:
+        return  # failed again as before: nothing new to say
+    at = datetime.now(UTC)
+    tried = Tried(
+        request.image_id,
+        request.url,
+        answer.outcome,
+        answer.detail,
+        attempts,
+        at.replace(microsecond=at.microsecond // 1000 * 1000),
+        answer.http_status,
+        answer.final_url if answer.final_url != request.url else None,
+        answer.headers,
+    )
+    async with shard.lock:
+        writer = _writer(storage, split, shard)
+        await asyncio.to_thread(writer.add, tried, answer.data, answer.extension or "bin")
+        if "://" in storage.root and time.monotonic() - shard.sealed_at > REMOTE_SEAL_SECONDS:
+            await asyncio.to_thread(writer.seal)
+            shard.sealed_at = time.monotonic()
+
+
+async def _close(shard: Shard) -> None:
+    async with shard.lock:
+        if shard.writer is not None:
+            await asyncio.to_thread(shard.writer.seal)
+            _shut(shard)
+
+
+def _shut(shard: Shard) -> None:
+    if shard.writer is not None:
+        shard.writer.close()
+        shard.writer = None
+
+
+def _judge(parameters: Parameters, crawled: Crawled) -> None:
+    """Fail if this looks like an outage.
+
+    A host that never answered, while others did, is its own trouble: many of the hosts on a list from 2018
+    are gone for good. Only what was asked of hosts that do answer counts then.
+    """
+    keys = crawled.answering or crawled.asked.keys()
+    asked = sum(crawled.asked[key] for key in keys)
+    failed = sum(crawled.transient[key] for key in keys)
+    if asked and failed > parameters.max_transient * asked:
+        raise RunFailed(
+            f"{failed:,} of {asked:,} images of {parameters.split} could not be fetched for transient causes "
+            f"(last: {crawled.example}); what was fetched is kept. Check the network, then run again"
+        )
+
+
+def _finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
+    directory = layout.images_dir(parameters.split, shard.number)
+    stored = segments.stored_images(storage, parameters.split, shard.number)
+    images = [stored[image_id] for image_id in sorted(shard.urls)]
+    counts = Counter(str(image.outcome) for image in images)
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(f"{image.image_id} {image.outcome} {image.sha256 or ''}\n".encode())
+    transient = sum(image.outcome.transient for image in images)
+    storage.remove_workspace(directory)
+    write_done(
+        storage,
+        directory,
+        Done(
+            "download",
+            shard.fingerprint,
+            digest.hexdigest(),
+            {"images": len(images), "transient": transient, **counts},
+            {"tried_at": datetime.now(UTC).isoformat(timespec="seconds")},
+        ),
+    )
+
+
+async def _wait(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM (a node is taken away), so that what was fetched is sealed in time."""
+    stop = asyncio.Event()
+    with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread, or no signals
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    return stop
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
