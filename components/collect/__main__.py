@@ -1,0 +1,4 @@
+from components.collect.step import Parameters, run
+from fec.command import main
+
+main(Parameters, run, "python -m components.collect", "Keep the triplets whose three faces survived.")

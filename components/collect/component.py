@@ -1,0 +1,42 @@
+"""The collect step as a Kubeflow component."""
+
+from typing import List  # noqa: UP035 - kfp reads this annotation
+
+from kfp import dsl
+
+from fec.images import DATA_IMAGE
+
+
+@dsl.component(base_image=DATA_IMAGE, install_kfp_package=False)
+def collect(
+    root: str,
+    split: str,
+    seed: int = 0,
+    triplets_per_record_shard: int = 5000,
+    max_groups: int = 100,
+) -> List[str]:  # noqa: UP006
+    """Keep the triplets whose three faces survived, and count what was lost where.
+
+    Args:
+        root: Storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.
+        split: train or eval.
+        seed: Of the shuffle: another seed, another order of the same triplets.
+        triplets_per_record_shard: Triplets in one TFRecord file, about.
+        max_groups: Groups of record shards at the most, 1 to 200.
+
+    Returns:
+        The groups of record shards.
+    """
+    from components.collect.step import Parameters, run
+    from fec.command import reported
+
+    with reported():
+        return run(
+            Parameters(
+                root=root,
+                split=split,
+                seed=seed,
+                triplets_per_record_shard=triplets_per_record_shard,
+                max_groups=max_groups,
+            )
+        )

@@ -1,0 +1,4 @@
+from components.datagen.step import Parameters, run
+from fec.command import main
+
+main(Parameters, run, "python -m components.datagen", "Write the TFRecord files of a group of record shards.")
