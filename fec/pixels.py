@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 RGB = NDArray[np.uint8]
 """Pixels of shape (height, width, 3), red first."""
 
-FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP")
+FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 """What is decoded, by Pillow's names; no other of its decoders ever sees the bytes."""
 
 # libjpeg decodes each scan over the whole picture, so thousands of empty scans are a bomb of time;
@@ -43,7 +43,10 @@ class TooManyPixels(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture as its file stores it, and its EXIF orientation (1..8, 1: as stored)."""
+    """A decoded picture as its file stores it, and its EXIF orientation (1..8, 1: as stored).
+
+    TIFF, whose orientation is part of how its rows are stored, comes upright and as 1.
+    """
 
     rgb: RGB
     orientation: int
@@ -60,7 +63,7 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         _check_webp(data, max_pixels)
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise Unreadable("not a JPEG, PNG, GIF, WebP or BMP, or broken in its first bytes") from None
+        raise Unreadable(f"none of {', '.join(FORMATS)}, or broken in its first bytes") from None
     except (TooManyPixels, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a decoder makes of hostile bytes

@@ -87,7 +87,7 @@ def test_every_face_has_a_row_with_its_outcome(tmp_path: Path, parameters: Param
     assert outcomes == {
         "cat": ("no_face", "nothing found"),
         "truncated": ("unreadable", "512x512 JPEG: truncated"),
-        "text": ("unreadable", "not a JPEG, PNG, GIF, WebP or BMP, or broken in its first bytes"),
+        "text": ("unreadable", "none of JPEG, PNG, GIF, WEBP, BMP, TIFF, AVIF, or broken in its first bytes"),
         "gone": ("no_image", "gone: 404"),
         "slow": ("no_image", "timed_out"),
         "tiny": ("box_too_small", "crop of 9x11 pixels, wanted 16 a side"),

@@ -1,0 +1,49 @@
+"""Work that ends its process, for the tests of the pool; workers import it by name."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from components.faces.verification import Verdict
+from components.faces.verifiers import ImageTask, Setup
+from fec.errors import ConfigurationError
+
+
+def deadly_work() -> Callable[[str], str]:
+    """A function that does as its item says."""
+    return _work
+
+
+def worker_pid() -> Callable[[str], str]:
+    return lambda item: str(os.getpid())
+
+
+class DeadlySetup(Setup):
+    """Verifiers that die of the image whose bytes say so."""
+
+    def __call__(self) -> Callable[[ImageTask], list[Verdict]]:
+        def verify(task: ImageTask) -> list[Verdict]:
+            _work(task.data.decode())
+            return []
+
+        return verify
+
+
+def _work(item: str) -> str:
+    word, _, rest = item.partition(" ")
+    match word:
+        case "segv":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "leave":
+            os._exit(3)
+        case "error":
+            raise ConfigurationError("as asked")
+        case "once" if not Path(rest).exists():
+            Path(rest).touch()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "once":
+            return "survived"
+    return item.upper()
