@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fec.boxes import Box
+from fec.boxes import Box, PixelBox
 
 fractions = st.floats(0, 1)
 
@@ -29,6 +29,28 @@ def test_at_the_border_a_box_is_clipped_and_not_moved() -> None:
     grown = Box(0.0, 0.2, 0.9, 1.0).expanded()
     assert (grown.left, grown.bottom) == (0.0, 1.0)
     assert (grown.right, grown.top) == pytest.approx((0.215, 0.8925))
+
+
+@given(boxes(), st.floats(0, 2))
+def test_a_grown_box_holds_the_box_and_stays_in_the_image(box: Box, fraction: float) -> None:
+    grown = box.expanded(fraction)
+    assert 0 <= grown.left <= box.left < box.right <= grown.right <= 1
+    assert 0 <= grown.top <= box.top < box.bottom <= grown.bottom <= 1
+
+
+@pytest.mark.parametrize(
+    ("box", "size", "expected"),
+    [
+        (Box(0.0, 1.0, 0.0, 1.0), (640, 480), PixelBox(0, 640, 0, 480)),
+        (Box(0.25, 0.5, 0.5, 0.75), (100, 200), PixelBox(25, 50, 100, 150)),
+        (Box(0.251, 0.499, 0.5, 0.75), (100, 200), PixelBox(25, 50, 100, 150)),
+        (Box(0.999, 1.0, 0.999, 1.0), (10, 10), PixelBox(9, 10, 9, 10)),
+    ],
+)
+def test_pixels_are_the_smallest_whole_ones_that_hold_the_box(
+    box: Box, size: tuple[int, int], expected: PixelBox
+) -> None:
+    assert box.pixels(*size) == expected
 
 
 @given(boxes(), st.integers(1, 5000), st.integers(1, 5000))

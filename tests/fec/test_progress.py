@@ -1,0 +1,74 @@
+"""What long work says: JSON lines for programs, one line that moves for people."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from datetime import datetime
+
+import pytest
+
+from fec import progress
+from fec.progress import event, track
+
+WORK = """
+from fec.progress import event, track
+with track("download shard 3", 2000, "images") as progress:
+    for number in range(2000):
+        progress.advance(outcome="gone" if number % 4 else "fetched")
+event("note", "all there")
+"""
+
+
+def test_an_event_is_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+    event("malformed_row", 'a "line"\nand more', severity="WARNING", line=3)
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1
+    said = json.loads(text)
+    assert datetime.fromisoformat(said.pop("time")).tzinfo is not None
+    assert said == {"severity": "WARNING", "event": "malformed_row", "message": 'a "line"\nand more', "line": 3}
+
+
+def test_progress_is_said_now_and_then_and_at_the_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock) * 0.5 + progress.INTERVAL)
+    with track("faces", 10, "faces") as faces:
+        for _ in range(10):
+            faces.advance(outcome="ok")
+    said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["done"] for line in said] == [1, 5, 9, 10]
+    assert said[-1] | {"time": ""} == {
+        "time": "",
+        "severity": "INFO",
+        "event": "progress",
+        "message": "faces: 10 of 10 faces ok=10",
+        "task": "faces",
+        "done": 10,
+        "total": 10,
+        "unit": "faces",
+        "counts": {"ok": 10},
+    }
+
+
+def test_progress_says_where_it_was_when_work_broke_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError), track("faces", 10, "faces") as faces:
+        faces.advance(3)
+        raise RuntimeError
+    assert json.loads(capsys.readouterr().err.splitlines()[-1])["done"] == 3
+
+
+def test_a_person_sees_one_line_that_moves() -> None:
+    reader, terminal = pty.openpty()
+    try:
+        subprocess.run([sys.executable, "-c", WORK], stderr=terminal, check=True)
+        shown = os.read(reader, 100_000).decode()
+    finally:
+        os.close(reader)
+        os.close(terminal)
+    assert "{" not in shown
+    assert shown.count("\n") == 2
+    assert "download shard 3: 2,000 of 2,000 images fetched=500 gone=1500\r\n" in shown
+    assert shown.endswith("all there\r\n")
