@@ -60,3 +60,5 @@ $(DEV): pyproject.toml constraints.txt | $(VENV)/bin/python
 
 clean: ## remove what was made
 	rm -rf $(VENV) $(DEMO_ROOT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache fec_pipeline.yaml
+
+-include images/images.mk

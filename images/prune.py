@@ -53,8 +53,13 @@ PATTERNS = (
     "kfp/client",
     "kfp/compiler",
     "kfp/components",
+    "kfp/init_test.py",
+    "kfp/kubeflow_client",
     "kfp/local",
     "kfp/registry",
+    "kfp/v2",
+    # Cloud Storage's second client, over gRPC.
+    "google/cloud/_storage_v2",
     # TensorFlow's headers.
     "tensorflow/include",
 )

@@ -12,7 +12,12 @@ import tempfile
 from pathlib import Path
 
 # The libraries cv2 calls, by the names of their symbol versions; and what only these need.
-REPLACED = {"LIBAVCODEC": "libavcodec", "LIBAVFORMAT": "libavformat", "LIBAVUTIL": "libavutil", "LIBSWSCALE": "libswscale"}
+REPLACED = {
+    "LIBAVCODEC": "libavcodec",
+    "LIBAVFORMAT": "libavformat",
+    "LIBAVUTIL": "libavutil",
+    "LIBSWSCALE": "libswscale",
+}
 REMOVED = ("libswresample", "libvpx", "libdav1d", "libssl", "libcrypto", "libdrm")
 
 SOURCE = """
@@ -25,7 +30,9 @@ static void absent(void) { fputs("video is not in this image\\n", stderr); abort
 def without_video(site_packages: Path) -> None:
     """Replace and remove FFmpeg's libraries beside ``cv2``."""
     libraries = site_packages / "opencv_python_headless.libs"
-    wanted = _run(["nm", "-D", "--undefined-only", "--with-symbol-versions", str(site_packages / "cv2" / "cv2.abi3.so")])
+    wanted = _run(
+        ["nm", "-D", "--undefined-only", "--with-symbol-versions", str(site_packages / "cv2" / "cv2.abi3.so")]
+    )
     symbols: dict[str, list[str]] = {}
     for name, version in re.findall(r" U (\w+)@(\w+)$", wanted, re.MULTILINE):
         symbols.setdefault(version, []).append(name)
@@ -50,7 +57,7 @@ def _replace(library: Path, version: str, names: list[str]) -> None:
 
 
 def _run(command: list[str]) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - nm and gcc, with our arguments
 
 
 if __name__ == "__main__":
