@@ -8,6 +8,7 @@ import pytest
 
 from components.faces import detectors
 from components.faces.detectors.yunet import INPUT_SIDE, NMS_IOU, SCORE_FLOOR, TOP_K, WEIGHTS, YuNet
+from fec.boxes import Box
 from fec.errors import ConfigurationError
 from fec.pixels import RGB
 from tests.components.faces.scene import FACE_PIXELS, PEOPLE, photograph
@@ -58,9 +59,20 @@ def test_what_was_searched_before_makes_no_difference() -> None:
     assert used.find(face("astronaut")) == YuNet().find(face("astronaut"))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (3000, 2)])
-def test_a_picture_of_any_shape_can_be_searched(shape: tuple[int, int]) -> None:
-    assert YuNet().find(np.zeros((*shape, 3), np.uint8)) == []
+@pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (3000, 2), (16, 160), (160, 31)])
+def test_nothing_is_found_in_noise_of_any_shape(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    for _ in range(5):
+        detector = YuNet()
+        assert [detector.find(noise), detector.find(np.zeros_like(noise)), detector.find(noise)] == [[], [], []]
+
+
+def test_a_face_in_a_thin_strip_is_found_where_it_is() -> None:
+    left, right, top, bottom = FACE_PIXELS["astronaut"]
+    strip = np.zeros((bottom - top, 4 * (right - left), 3), np.uint8)
+    strip[:, : right - left] = face("astronaut")
+    best = max(YuNet().find(strip), key=lambda found: found.confidence)
+    assert best.box.overlap(Box(0.0, 1 / 4, 0.0, 1.0)) > 0.4
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
