@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from components.faces.detectors import NAMES as DETECTORS
+from components.train.step import MODELS
 from fec.annotations import Tally, Triplet, read_rows, trusted
 from fec.annotations_source import is_remote, opened
 from fec.command import parameter
@@ -37,12 +39,13 @@ class RunArguments:
     )
     requests_per_second: float = parameter(help="requests a second to one host, over the whole run", default=20.0)
     retry_transient_after: float = parameter(
-        help="hours after which an image that failed for a passing cause is tried again", default=24.0
+        help="seconds after which a later run tries passing failures (time-outs, 5xx) again", default=3600.0
     )
-    detector: str = parameter(help="face detector", default="yunet")
+    detector: str = parameter(help=f"face detector: {' or '.join(DETECTORS)}", default="yunet")
     min_confidence: float = parameter(help="confidence, 0 to 1, from which a face counts as verified", default=0.7)
+    faced_weights: str = parameter(help="folder with the weights of faced, for --detector faced only", default="")
     image_size: int = parameter(help="pixels a side of the images in the records", default=64)
-    model: str = parameter(help="model to train", default="tiny")
+    model: str = parameter(help=f"model to train: {', '.join(MODELS)}", default="tiny")
     train_steps: int = parameter(help="training steps", default=200)
     seed: int = parameter(help="seed of the records' order and of training", default=0)
 
@@ -62,7 +65,10 @@ def check(arguments: RunArguments) -> None:
         (a.max_groups >= 1, "max_groups", "1 or more"),
         (a.requests_per_second > 0, "requests_per_second", "more than 0"),
         (a.retry_transient_after >= 0, "retry_transient_after", "0 or more"),
+        (a.detector in DETECTORS, "detector", f"one of {', '.join(DETECTORS)}"),
         (0 <= a.min_confidence <= 1, "min_confidence", "0 to 1"),
+        (8 <= a.image_size <= 1024, "image_size", "8 to 1024 pixels"),
+        (a.model in MODELS, "model", f"one of {', '.join(MODELS)}"),
         (a.train_steps >= 1, "train_steps", "1 or more"),
     ):
         if not ok:

@@ -16,6 +16,8 @@ from typing import Any, Final, TextIO
 # Seconds between two pictures of the live lines.
 FRAME: Final = 0.1
 BAR: Final = 20
+# Seconds between two plain lines of one task.
+PLAIN_INTERVAL: Final = 10.0
 
 _EVENT: Final = re.compile(r'\{"time": .*"event": ')
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -50,6 +52,7 @@ class Display:
     _drawn: int = 0
     _last_frame: float = 0.0
     _said: str = ""
+    _said_at: dict[str, float] = field(default_factory=dict)
 
     def show(self, event: Mapping[str, Any]) -> None:
         if event.get("event") == "error":
@@ -59,7 +62,10 @@ class Display:
             return
         task, done, total = str(event.get("task")), event.get("done", 0), event.get("total", 0)
         if not self.live:
-            self._say(str(event["message"]))
+            now = time.monotonic()
+            if done >= total or now - self._said_at.get(task, -PLAIN_INTERVAL) >= PLAIN_INTERVAL:
+                self._said_at[task] = now
+                self._say(str(event["message"]))
         elif done >= total:
             self._tasks.pop(task, None)
             self._say(_bar(event))

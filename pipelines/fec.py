@@ -20,6 +20,7 @@ from components.faces.component import faces
 from components.plan.component import plan
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
+from pipelines.definitions import share
 from pipelines.options import CompileOptions, data_task, train_task
 
 
@@ -39,6 +40,7 @@ def pipeline(options: CompileOptions) -> Any:
         retry_transient_after: float,
         detector: str,
         min_confidence: float,
+        faced_weights: str,
         image_size: int,
         seed: int,
     ) -> List[str]:
@@ -50,6 +52,7 @@ def pipeline(options: CompileOptions) -> Any:
             num_shards=num_shards,
             max_shards=max_shards,
             max_groups=max_groups,
+            requests_per_second=requests_per_second,
         )
         data_task(planned, options)
         with dsl.ParallelFor(planned.output, parallelism=options.parallelism) as group:
@@ -62,7 +65,12 @@ def pipeline(options: CompileOptions) -> Any:
                 retry_transient_after=retry_transient_after,
             )
             checked = faces(
-                root=root, split=split, group=fetched.output, detector=detector, min_confidence=min_confidence
+                root=root,
+                split=split,
+                group=fetched.output,
+                detector=detector,
+                min_confidence=min_confidence,
+                faced_weights=faced_weights,
             )
             data_task(fetched, options)
             data_task(checked, options)
@@ -84,9 +92,10 @@ def pipeline(options: CompileOptions) -> Any:
         max_groups: int = 100,
         allow_network: List[str] = [],
         requests_per_second: float = 20.0,
-        retry_transient_after: float = 0.0,
+        retry_transient_after: float = 3600.0,
         detector: str = "yunet",
         min_confidence: float = 0.7,
+        faced_weights: str = "",
         image_size: int = 64,
         model: str = "tiny",
         train_steps: int = 200,
@@ -95,7 +104,26 @@ def pipeline(options: CompileOptions) -> Any:
         """Google's Facial Expression Comparison dataset, from its lists of URLs to a trained embedding.
 
         Args:
-            train_csv: Path or URL of the train annotations, the CSV or FEC_dataset.zip.
+            train_csv: Path or URL (http, https, gs, s3) of the train annotations, the CSV or FEC_dataset.zip.
+            eval_csv: Path or URL of the eval annotations; may be the same FEC_dataset.zip.
+            root: Where everything is kept, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX, or a folder all tasks share.
+            num_train_shards: Shards the train images are spread over, a directory of output each.
+            num_eval_shards: Shards the eval images are spread over.
+            max_shards: A trial, only as much of each split as fills this many shards; 0 for all.
+            max_groups: Tasks a loop over shards is cut into, 200 at most; each handles several shards.
+            allow_network: CIDRs of addresses beside the public ones that images may come from.
+            requests_per_second: Requests a second to one host, over the whole run and all its tasks.
+            retry_transient_after: Seconds after which a later run tries passing failures (time-outs, 5xx) again.
+            detector: Face detector, yunet or faced.
+            min_confidence: Confidence from which a face counts as verified, 0 to 1 on the detector's own scale.
+            faced_weights: Folder with the weights of faced, for detector faced only.
+            image_size: Pixels a side of the square faces in the records.
+            model: Model to train.
+            train_steps: Training steps.
+            seed: Of the records' order and of training.
+
+        Returns:
+            The report's path.
         """
         shared = {
             "root": root,
@@ -106,6 +134,7 @@ def pipeline(options: CompileOptions) -> Any:
             "retry_transient_after": retry_transient_after,
             "detector": detector,
             "min_confidence": min_confidence,
+            "faced_weights": faced_weights,
             "image_size": image_size,
             "seed": seed,
         }
@@ -117,7 +146,7 @@ def pipeline(options: CompileOptions) -> Any:
         train_task(report, options)
         return report.output  # type: ignore[no-any-return]
 
-    return fec
+    return share(fec)
 
 
 fec = pipeline(CompileOptions())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from fec import layout
+from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.storage import open_storage
 
 FUNNEL: Final = ("images", "fetched", "faces", "faces_ok", "triplets", "triplets_ok", "records")
@@ -26,11 +27,13 @@ _OF: Final = {
 class Summary:
     """A finished run: counts by split, the share of eval triplets it gets right, and where to look.
 
-    ``report`` and ``model`` are full paths or URLs; ``seconds`` is the wall clock of this run alone.
+    ``outcomes`` are counts by split, kind (images, faces) and outcome code. ``report`` and ``model`` are full paths
+    or URLs; ``seconds`` is the wall clock of this run alone.
     """
 
     root: str
     funnel: Mapping[str, Mapping[str, int]]
+    outcomes: Mapping[str, Mapping[str, Mapping[str, int]]]
     triplet_accuracy: Mapping[str, float | None]
     report: str
     model: str
@@ -48,28 +51,26 @@ class Summary:
         }
 
     def as_text(self) -> str:
-        """The same for a person: a few lines."""
-        lines = ["", f"{'':<14}" + "".join(f"{split:>18}" for split in self.funnel)]
-        for name in FUNNEL:
-            cells = "".join(f"{_cell(counts, name):>18}" for counts in self.funnel.values())
-            lines.append(f"{name.replace('_', ' '):<14}{cells}")
-        accuracy = ", ".join(
-            f"{name.replace('_', ' ')} {value:.1%}" if value is not None else f"{name.replace('_', ' ')} -"
-            for name, value in self.triplet_accuracy.items()
-        )
-        lines += ["", f"triplet accuracy on eval: {accuracy} (chance: 33.3%)"]
+        """The same for a person: the funnel as a table, what was lost and why, the accuracy, where to look."""
+        lines = ["", _row("", self.funnel)]
+        lines += [
+            _row(name.replace("_", " "), [_count(counts, name) for counts in self.funnel.values()]) for name in FUNNEL
+        ]
+        for kind, good in (("images", ImageOutcome.FETCHED), ("faces", FaceOutcome.OK)):
+            names = {name for outcomes in self.outcomes.values() for name in outcomes[kind]} - {good}
+            if names:
+                lines += ["", f"{kind} lost"]
+            for name in sorted(names):
+                counts = [f"{outcomes[kind].get(name, 0):,}" for outcomes in self.outcomes.values()]
+                lines.append(_row("  " + name.replace("_", " "), counts) + ("  (tried again later)" * _passing(name)))
+        accuracy = [f"{name.replace('_', ' ')} {_percent(value)}" for name, value in self.triplet_accuracy.items()]
+        lines += ["", f"triplet accuracy on eval (chance: 33%): {', '.join(accuracy)}"]
         lines += [f"model:  {self.model}", f"report: {self.report}", f"{self.seconds:.1f} s"]
         return "\n".join(lines)
 
 
-def _cell(counts: Mapping[str, int], name: str) -> str:
-    whole = counts[_OF[name]] if name in _OF else 0
-    share = f" ({counts[name] / whole:.0%})" if whole else ""
-    return f"{counts[name]:,}{share}"
-
-
 def read(root: str, report: str, *, seconds: float) -> Summary:
-    """The summary of the run that gave ``report`` (the path of report.html, below the root)."""
+    """The summary of the run whose report is ``report`` (a path, ``…/reports/<run>/report.html``)."""
     storage = open_storage(root)
     run = PurePosixPath(report).parent.name
     metrics = json.loads(storage.read(f"{layout.report_dir(run)}/metrics.json"))
@@ -77,8 +78,26 @@ def read(root: str, report: str, *, seconds: float) -> Summary:
     return Summary(
         root=storage.root,
         funnel={split: {name: int(funnel[name]) for name in FUNNEL} for split, funnel in funnels.items()},
+        outcomes={split: funnel["outcomes"] for split, funnel in funnels.items()},
         triplet_accuracy={name: metrics["triplet_accuracy"][name] for name in ACCURACY},
         report=f"{storage.root}/{layout.report_dir(run)}/report.html",
         model=f"{storage.root}/{layout.model_dir(run)}/model.keras",
         seconds=seconds,
     )
+
+
+def _row(name: str, cells: Iterable[str]) -> str:
+    return f"{name:<24}" + "".join(f"{cell:>16}" for cell in cells)
+
+
+def _count(counts: Mapping[str, int], name: str) -> str:
+    whole = counts[_OF[name]] if name in _OF else 0
+    return f"{counts[name]:,}" + (f" ({counts[name] / whole:.0%})" if whole else "")
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _passing(name: str) -> bool:
+    return name in set(ImageOutcome) and ImageOutcome(name).transient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,22 +35,24 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError(f"--root {options.root}: the demo keeps its annotations there too; give a folder")
     folder = Path(options.root) / ANNOTATIONS
     port = _port_of(folder)
-    try:
-        with serve(scenario(), port) as site:
-            csvs = site.write_csvs(folder)
-            arguments = RunArguments(
-                train_csv=str(csvs[TRAIN]),
-                eval_csv=str(csvs[EVAL]),
-                root=options.root,
-                allow_network=(LOOPBACK,),
-                requests_per_second=REQUESTS_PER_SECOND,
-            )
-            exit_code = finish(arguments, as_json=options.json)
-            if not options.json:
-                print(f"the demo's server was asked for {len(site.requests):,} pictures")
-            return exit_code
-    except OSError as error:
-        raise ConfigurationError(f"the demo's web server: {error.strerror} (port {port or 'any'})") from None
+    with contextlib.ExitStack() as stack:
+        try:
+            site = stack.enter_context(serve(scenario(), port))
+        except OSError as error:
+            where = f"port {port}, which {folder} names" if port else "127.0.0.1"
+            raise ConfigurationError(f"the demo's web server cannot listen on {where}: {error.strerror}") from None
+        csvs = site.write_csvs(folder)
+        arguments = RunArguments(
+            train_csv=str(csvs[TRAIN]),
+            eval_csv=str(csvs[EVAL]),
+            root=options.root,
+            allow_network=(LOOPBACK,),
+            requests_per_second=REQUESTS_PER_SECOND,
+        )
+        exit_code = finish(arguments, as_json=options.json)
+    if not options.json:
+        print(f"The demo's server was asked for {len(site.requests):,} pictures.")
+    return exit_code
 
 
 def _port_of(folder: Path) -> int:

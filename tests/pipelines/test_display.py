@@ -37,10 +37,10 @@ def test_a_failed_task_is_named() -> None:
     assert failed_task_in(line.replace("FAILURE", "SUCCESS")) is None
 
 
-def test_outside_a_terminal_every_message_is_a_plain_line() -> None:
+def test_outside_a_terminal_a_task_says_plainly_how_it_starts_and_ends() -> None:
     stream = io.StringIO()
     display = Display(stream, live=False)
-    for done in (3, 3, 10):
+    for done in (3, 4, 5, 10, 10):
         display.show(progress(done))
     display.show({"event": "malformed_row", "message": "line 7 is malformed"})
     display.close()

@@ -1,0 +1,53 @@
+"""What a finished run says of itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.summary import Summary, read
+
+COUNTS = {"images": 80, "fetched": 72, "faces": 83, "faces_ok": 66, "triplets": 300, "triplets_ok": 170, "records": 157}
+OUTCOMES = {
+    "images": {"fetched": 72, "gone": 3, "server_error": 1, "not_an_image": 4},
+    "faces": {"ok": 66, "no_face": 9, "no_image": 8},
+}
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> Summary:
+    for split in ("train", "eval"):
+        folder = tmp_path / "collect" / split
+        folder.mkdir(parents=True)
+        (folder / "funnel.json").write_text(json.dumps(COUNTS | {"types": {}, "outcomes": OUTCOMES}))
+    report = tmp_path / "reports" / "tiny-0"
+    report.mkdir(parents=True)
+    accuracy = {"overall": 0.5, "one_class": 0.25, "two_class": 0.75, "three_class": None}
+    (report / "metrics.json").write_text(json.dumps({"triplet_accuracy": accuracy}))
+    return read(str(tmp_path), str(report / "report.html"), seconds=12.3456)
+
+
+def test_json_has_exactly_what_programs_were_promised(summary: Summary, tmp_path: Path) -> None:
+    assert summary.as_json() == {
+        "root": str(tmp_path),
+        "funnel": {"train": COUNTS, "eval": COUNTS},
+        "triplet_accuracy": {"overall": 0.5, "one_class": 0.25, "two_class": 0.75, "three_class": None},
+        "report": f"{tmp_path}/reports/tiny-0/report.html",
+        "model": f"{tmp_path}/models/tiny-0/model.keras",
+        "seconds": 12.346,
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fetched                         72 (90%)        72 (90%)",
+        "records                        157 (52%)       157 (52%)",
+        "  gone                                 3               3",
+        "  server error                         1               1  (tried again later)",
+        "  no face                              9               9",
+        "triplet accuracy on eval (chance: 33%): overall 50.0%, one class 25.0%, two class 75.0%, three class -",
+    ],
+)
+def test_text_says_it_for_a_person(summary: Summary, line: str) -> None:
+    assert line in summary.as_text().splitlines()
