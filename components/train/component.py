@@ -1,0 +1,49 @@
+"""The train step as a Kubeflow component."""
+
+from kfp import dsl
+
+from fec.images import TRAIN_IMAGE
+
+
+@dsl.component(base_image=TRAIN_IMAGE, install_kfp_package=False)
+def train(
+    root: str,
+    model: str = "tiny",
+    steps: int = 200,
+    batch_size: int = 30,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    run: str = "",
+    checkpoint_every: int = 50,
+) -> str:
+    """Train an embedding on the records, and go on where a killed training stopped.
+
+    Args:
+        root: Storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.
+        model: The network: tiny.
+        steps: Batches to train on.
+        batch_size: Triplets in a batch.
+        learning_rate: At the start; it falls to zero along a cosine.
+        seed: Of the weights, the batches and the augmentation.
+        run: Name of the run's folders; by default the model and a fingerprint.
+        checkpoint_every: Steps between checkpoints.
+
+    Returns:
+        The run's name.
+    """
+    from components.train import step
+    from fec.command import reported
+
+    with reported():
+        return step.run(
+            step.Parameters(
+                root=root,
+                model=model,
+                steps=steps,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                seed=seed,
+                run=run,
+                checkpoint_every=checkpoint_every,
+            )
+        )

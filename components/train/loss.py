@@ -1,0 +1,53 @@
+"""The two-sided triplet loss of Vemulapalli & Agarwala (CVPR 2019, section 4), and the accuracy it is judged by.
+
+Everything is in ``keras.ops``, so that it runs on any Keras backend.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from keras import ops
+
+# Section 5: 0.1 for one-class triplets, 0.2 for two- and three-class triplets.
+MARGIN_ONE_CLASS: Final = 0.1
+MARGIN: Final = 0.2
+
+Tensor = Any
+
+
+def pair_distances(embeddings: Tensor, odd_one_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Squared L2 distances within each triplet.
+
+    Args:
+        embeddings: float [batch, 3, dimensions], the faces a, b, c.
+        odd_one_out: int [batch], 1..3: the face least like the other two.
+
+    Returns:
+        Three float [batch]: of the similar pair, and of the odd face to the one and to the other of the pair.
+    """
+    a, b, c = (embeddings[:, face] for face in range(3))
+    # By the face that is left out: bc, ac, ab. The similar pair is the one that leaves out the odd face.
+    left_out = ops.stack([ops.sum(ops.square(x - y), axis=-1) for x, y in ((b, c), (a, c), (a, b))], axis=1)
+    index = ops.cast(odd_one_out, "int32") - 1
+    similar, one, other = (
+        ops.sum(left_out * ops.one_hot((index + turn) % 3, 3, dtype=left_out.dtype), axis=1) for turn in range(3)
+    )
+    return similar, one, other
+
+
+def triplet_loss(embeddings: Tensor, odd_one_out: Tensor, triplet_type: Tensor) -> Tensor:
+    """The loss of each triplet, float [batch]; ``triplet_type`` int [batch], 1..3 (1: one-class)."""
+    similar, one, other = pair_distances(embeddings, odd_one_out)
+    margin = ops.where(ops.equal(ops.cast(triplet_type, "int32"), 1), MARGIN_ONE_CLASS, MARGIN)
+    margin = ops.cast(margin, similar.dtype)
+    return ops.relu(similar - one + margin) + ops.relu(similar - other + margin)
+
+
+def triplet_accuracy(embeddings: Tensor, odd_one_out: Tensor) -> Tensor:
+    """1.0 for each triplet whose similar pair is strictly the closest, else 0.0: float [batch].
+
+    A tie is wrong, so a model that maps every face to one point scores 0, not 100 %.
+    """
+    similar, one, other = pair_distances(embeddings, odd_one_out)
+    return ops.cast(ops.logical_and(similar < one, similar < other), "float32")
