@@ -24,6 +24,7 @@ MAX_BYTES: Final = 2 * 1024**3
 MAX_SECONDS: Final = 1_800.0
 _SOCKET_SECONDS: Final = 30.0
 _ATTEMPTS: Final = 3
+_PAUSE_SECONDS: Final = 1.0
 _CHUNK: Final = 1024 * 1024
 # What the published zip calls the splits.
 _MEMBER_WORD: Final = {layout.TRAIN: "train", layout.EVAL: "test"}
@@ -149,7 +150,7 @@ def _fetch_http(source: str, target: BinaryIO) -> None:
         except ValueError as error:
             raise ConfigurationError(f"annotations {shown(source)}: {error}") from None
         if attempt < _ATTEMPTS and time.monotonic() < deadline:
-            time.sleep(attempt)
+            time.sleep(_PAUSE_SECONDS * attempt)
     raise RunFailed(f"annotations {shown(source)}: could not be fetched ({reason}); try again later")
 
 

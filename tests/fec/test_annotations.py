@@ -333,7 +333,7 @@ class Web(BaseHTTPRequestHandler):
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(Web, "asked", [], raising=False)
-    monkeypatch.setattr(annotations_source, "_ATTEMPTS", 2)
+    monkeypatch.setattr(annotations_source, "_PAUSE_SECONDS", 0.01)
     monkeypatch.setenv("no_proxy", "*")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
