@@ -28,12 +28,10 @@ PATTERNS = (
     "pyarrow/_azurefs.*",
     "pyarrow/_hdfs.*",
     "pyarrow/*.cc",
-    # Pillow's fonts, colour profiles, screen grabs and AV1; fec.pixels names the formats it decodes.
-    "PIL/_avif.*",
+    # Pillow's fonts, colour profiles and windows.
     "PIL/_imagingft.*",
     "PIL/_imagingcms.*",
     "PIL/_imagingtk.*",
-    "pillow.libs/libavif-*",
     "pillow.libs/libbrotli*",
     "pillow.libs/libfreetype-*",
     "pillow.libs/libharfbuzz-*",
