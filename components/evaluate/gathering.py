@@ -1,0 +1,196 @@
+"""What the report shows of a run, read from its manifests; samples are chosen by hash, so they stay the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+
+from components.evaluate.accuracy import Triplet
+from fec import layout, tables
+from fec.done import read_done
+from fec.layout import SPLITS, TRAIN
+from fec.outcomes import FaceOutcome
+from fec.storage import Storage
+
+THUMBNAIL: Final = 96
+ACCEPTED: Final = 24
+REJECTED: Final = 24
+TRIPLETS: Final = 4
+# Shards the samples are taken from: enough for variety, few enough to read.
+SAMPLED_SHARDS: Final = 40
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the surviving triplets of both splits have in common."""
+
+    images: int
+    faces: int
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A crop to show: a small JPEG, what became of it and why, and the host it came from."""
+
+    jpeg: bytes
+    outcome: str
+    caption: str
+    host: str
+
+
+@dataclass(frozen=True)
+class ShownTriplet:
+    """An eval triplet to show: three JPEGs, the annotators' odd one out and the model's (0: a tie)."""
+
+    faces: tuple[bytes, bytes, bytes]
+    odd_one_out: int
+    answer: int
+
+
+@dataclass(frozen=True)
+class History:
+    """Training curves."""
+
+    steps: Sequence[int]
+    loss: Sequence[float]
+    triplet_accuracy: Sequence[float]
+
+
+def funnel(storage: Storage, split: str) -> Mapping[str, Any]:
+    """The collect step's funnel of a split."""
+    value: Mapping[str, Any] = json.loads(storage.read(f"{layout.collect_dir(split)}/funnel.json"))
+    return value
+
+
+def shared(storage: Storage) -> Shared:
+    """Photographs and faces that occur in the records of both splits."""
+    used = [
+        tables.read_table(storage, f"{layout.collect_dir(split)}/{layout.FACES_TABLE}", columns=["image_id", "face_id"])
+        for split in SPLITS
+    ]
+    both = [set(used[0][name].to_pylist()) & set(used[1][name].to_pylist()) for name in ("image_id", "face_id")]
+    return Shared(len(both[0]), len(both[1]))
+
+
+def history(storage: Storage, run: str) -> History:
+    """The training curves of a run."""
+    return History(**json.loads(storage.read(f"{layout.model_dir(run)}/history.json")))
+
+
+def provenance(storage: Storage, run: str) -> dict[str, str]:
+    """Parameters, versions and fingerprints, as label and value."""
+    about = json.loads(storage.read(f"{layout.model_dir(run)}/train.json"))
+    rows = {f"train: {name}": str(value) for name, value in about["parameters"].items() if value != ""}
+    rows |= {f"version: {name}": str(value) for name, value in about["versions"].items()}
+    rows["faces in the records"] = f"{about['image_size']} x {about['image_size']} pixels"
+    trained = read_done(storage, layout.model_dir(run))
+    if trained is not None:
+        rows["parameters of the network"] = f"{trained.counts['parameters']:,}"
+        rows["fingerprint of the training"] = trained.fingerprint
+        rows["sha256 of the model"] = trained.digest
+    for split in SPLITS:
+        planned = read_done(storage, layout.plan_dir(split))
+        if planned is not None:
+            rows[f"fingerprint of the {split} plan"] = planned.fingerprint
+    return rows
+
+
+def accepted(storage: Storage) -> list[Crop]:
+    """Some crops that were kept, with the detector's confidence."""
+    crops = []
+    for shard, row in _sample(storage, ACCEPTED, lambda outcome: outcome == FaceOutcome.OK):
+        data = storage.read(f"{layout.faces_dir(TRAIN, shard)}/{row['crop_name']}")
+        small = _small(data)
+        if small:
+            crops.append(Crop(small, row["outcome"], f"{row['confidence']:.2f}", row["host"]))
+    return crops
+
+
+def rejected(storage: Storage) -> list[Crop]:
+    """Some crops that were thrown away, and why."""
+    crops = []
+    for _, row in _sample(storage, REJECTED, lambda outcome: outcome != FaceOutcome.OK):
+        if row["thumbnail"]:
+            small = _small(row["thumbnail"])
+            if small:
+                crops.append(Crop(small, row["outcome"], row["detail"], row["host"]))
+    return crops
+
+
+def shown_triplets(
+    triplets: Sequence[Triplet], answers: Sequence[int], faces: Mapping[str, bytes]
+) -> tuple[list[ShownTriplet], list[ShownTriplet]]:
+    """Some eval triplets the model got right, and some it got wrong."""
+    pairs = list(zip(triplets, answers, strict=True))
+    chosen = []
+    for wanted in (True, False):
+        fitting = [(t, answer) for t, answer in pairs if (answer == t.odd_one_out) is wanted]
+        picked = _by_hash(fitting, lambda pair: " ".join(pair[0].faces), TRIPLETS)
+        chosen.append(
+            [
+                ShownTriplet((_show(faces, t, 0), _show(faces, t, 1), _show(faces, t, 2)), t.odd_one_out, answer)
+                for t, answer in picked
+            ]
+        )
+    return chosen[0], chosen[1]
+
+
+def _show(faces: Mapping[str, bytes], triplet: Triplet, place: int) -> bytes:
+    jpeg = faces[triplet.faces[place]]
+    return _small(jpeg) or jpeg
+
+
+def _sample(storage: Storage, count: int, wanted: Any) -> list[tuple[int, dict[str, Any]]]:
+    """Some faces of the train split with a wanted outcome, and the host of each."""
+    planned = read_done(storage, layout.plan_dir(TRAIN))
+    shards = range(int(planned.details["num_shards"])) if planned is not None else range(0)
+    found: list[tuple[int, dict[str, Any]]] = []
+    columns = ["face_id", "image_id", "outcome", "detail", "confidence", "crop_name", "thumbnail"]
+    for shard in _by_hash(shards, str, SAMPLED_SHARDS):
+        path = f"{layout.faces_dir(TRAIN, shard)}/{layout.FACES_TABLE}"
+        rows = tables.read_table(storage, path, columns=columns).to_pylist()
+        fitting = [row for row in rows if wanted(row["outcome"]) and (row["crop_name"] or row["thumbnail"])]
+        found += [(shard, row) for row in _by_hash(fitting, lambda row: str(row["face_id"]), count)]
+    chosen = _by_hash(found, lambda pair: str(pair[1]["face_id"]), count)
+    hosts = _hosts(storage, {row["image_id"] for _, row in chosen})
+    return [(shard, row | {"host": hosts.get(row["image_id"], "")}) for shard, row in chosen]
+
+
+def _hosts(storage: Storage, image_ids: set[str]) -> dict[str, str]:
+    path = f"{layout.plan_dir(TRAIN)}/images.parquet"
+    images = tables.read_table(
+        storage, path, columns=["image_id", "url"], filters=[("image_id", "in", image_ids or {""})]
+    )
+    hosts = {}
+    for image_id, url in zip(images["image_id"].to_pylist(), images["url"].to_pylist(), strict=True):
+        try:
+            hosts[image_id] = urlsplit(url).hostname or ""
+        except ValueError:
+            hosts[image_id] = ""
+    return hosts
+
+
+def _by_hash(values: Iterable[T], key: Any, count: int) -> list[T]:
+    """``count`` of ``values``, those whose hashed key is lowest: a sample without a seed or an order."""
+    return sorted(values, key=lambda value: hashlib.sha256(key(value).encode()).digest())[:count]
+
+
+def _small(data: bytes) -> bytes | None:
+    """A JPEG of at most THUMBNAIL pixels a side, or None if ``data`` cannot be read."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        return None
+    scale = THUMBNAIL / max(pixels.shape[:2])
+    if scale < 1:
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 82])[1])

@@ -1,0 +1,63 @@
+"""Measure a trained model on the eval split, and tell the whole run on one page."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+
+from fec import identity, layout
+from fec.command import parameter
+from fec.done import Done, finished, read_done
+from fec.errors import ConfigurationError, RunFailed
+from fec.layout import EVAL, SPLITS
+from fec.storage import Storage, open_storage
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What an evaluation depends on."""
+
+    root: str = parameter(help="storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
+    run: str = parameter(help="name of the trained run, as the train step gave it")
+    batch_size: int = parameter(help="faces embedded at a time", default=256)
+
+
+def run(parameters: Parameters) -> str:
+    """Write ``reports/<run>/``, unless it is there; returns the path of ``report.html``.
+
+    Raises ConfigurationError for a run that does not exist or without TensorFlow, and RunFailed if a record
+    file of the eval split is missing.
+    """
+    if parameters.batch_size < 1:
+        raise ConfigurationError(f"batch_size {parameters.batch_size}: expected 1 or more")
+    storage = open_storage(parameters.root)
+    trained = read_done(storage, layout.model_dir(parameters.run))
+    if trained is None:
+        raise ConfigurationError(f"run {parameters.run!r}: {parameters.root} has no finished training of that name")
+    collected = {split: _marker(storage, layout.collect_dir(split)) for split in SPLITS}
+    count = collected[EVAL].counts["record_shards"]
+    records = [_marker(storage, layout.record_done_dir(EVAL, number, count)) for number in range(count)]
+    fingerprint = identity.fingerprint(
+        {
+            "step": "evaluate",
+            "model": trained.digest,
+            "training": trained.fingerprint,
+            "records": [done.digest for done in records],
+            "collected": {split: done.digest for split, done in collected.items()},
+        }
+    )
+    directory = layout.report_dir(parameters.run)
+    if finished(storage, directory, fingerprint) is None:
+        if importlib.util.find_spec("tensorflow") is None:
+            raise ConfigurationError("TensorFlow is not installed: pip install 'fec[train]'")
+        from components.evaluate.evaluation import evaluate
+
+        evaluate(storage, parameters, count, fingerprint)
+    return f"{storage.root}/{directory}/report.html"
+
+
+def _marker(storage: Storage, directory: str) -> Done:
+    done = read_done(storage, directory)
+    if done is None:
+        raise RunFailed(f"{directory} in {storage.root} is not finished: run the steps before evaluate first")
+    return done
