@@ -92,7 +92,7 @@ def verify(
         def put(verdicts: list[Verdict]) -> list[VerifiedFace]:
             for verdict in verdicts:
                 if verdict.crop is not None:
-                    storage.write(f"{directory}/{verdict.face.crop_name}", verdict.crop)
+                    storage.write(f"{directory}/{verdict.face.crop_name}", verdict.crop, durable=False)
             return [verdict.face for verdict in verdicts]
 
         as_stored = sorted((images[name] for name in by_image), key=lambda image: (image.segment, image.offset or 0))
