@@ -30,8 +30,8 @@ def parser_for(parameters: type[P], prog: str, description: str) -> argparse.Arg
     return parser
 
 
-def add_options(parser: argparse.ArgumentParser, parameters: type[Any]) -> None:
-    """Add one option a field of the dataclass ``parameters`` to ``parser``."""
+def add_options(parser: argparse._ActionsContainer, parameters: type[Any]) -> None:
+    """Add one option a field of the dataclass ``parameters`` to ``parser``, or to a group of its options."""
     hints = typing.get_type_hints(parameters)
     for field in dataclasses.fields(parameters):
         flag = "--" + field.name.replace("_", "-")
