@@ -28,6 +28,13 @@ def test_an_example_decodes_to_what_was_encoded(features: dict[str, Values]) -> 
     assert records.decode_example(records.encode_example(features)) == features
 
 
+@given(st.tuples(*[st.binary(max_size=20_000)] * 3), st.lists(st.integers(1, 3), min_size=1, max_size=200))
+def test_a_triplet_is_the_bytes_of_its_features(images: tuple[bytes, bytes, bytes], votes: list[int]) -> None:
+    payload = TripletExample(images, ("0" * 16, "1" * 16, "é" * 65), 3, 2, votes).encode()
+    assert payload == records.encode_example(records.decode_example(payload))
+    assert records.decode_example(payload)["image/b"] == [images[1]]
+
+
 def test_an_example_is_the_bytes_tensorflow_makes() -> None:
     import tensorflow as tf
 
