@@ -80,7 +80,7 @@ def download(parameters: Parameters) -> None:
     _adopt_from_earlier_plans(storage, parameters.split, shards)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         crawled = runner.run(_crawl(storage, parameters, hosts, shards))
-    _judge(parameters, crawled)
+    _judge(parameters, crawled, len(mine) - sum(crawled.asked.values()))
     for shard in shards:
         _finish(storage, parameters, shard)
 
@@ -310,16 +310,17 @@ def _shut(shard: Shard) -> None:
         shard.writer = None
 
 
-def _judge(parameters: Parameters, crawled: Crawled) -> None:
-    """Fail if this looks like an outage.
+def _judge(parameters: Parameters, crawled: Crawled, known: int) -> None:
+    """Fail if this looks like an outage; ``known`` images of the group were not asked for again.
 
     A host that never answered, while others did, is its own trouble: many of the hosts on a list from 2018
-    are gone for good. Only what was asked of hosts that do answer counts then.
+    are gone for good. Only what was asked of hosts that do answer counts then. What earlier
+    attempts came to counts too: the few images left to an attempt that goes on may well be the hopeless ones.
     """
     keys = crawled.answering or crawled.asked.keys()
     asked = sum(crawled.asked[key] for key in keys)
     failed = sum(crawled.transient[key] for key in keys)
-    if asked and failed > parameters.max_transient * asked:
+    if asked and failed > parameters.max_transient * (asked + known):
         raise RunFailed(
             f"{failed:,} of {asked:,} images of {parameters.split} could not be fetched for transient causes "
             f"(last: {crawled.example}); what was fetched is kept. Check the network, then run again"
