@@ -42,7 +42,7 @@ class PipelinesServer:
     """What the server holds and how it behaves; ``url`` is the endpoint to give to ``kfp``.
 
     ``token``: refuse whoever does not bring it (401). ``forbidden``: refuse everybody (403). ``ends``: the state in
-    which runs end. ``outages``: how many of the next requests are answered with 503.
+    which runs end. ``outages``: how many of the next looks at a run are answered with 503.
     """
 
     url: str = ""
@@ -67,7 +67,7 @@ class PipelinesServer:
             raise Failure(401, "who are you?")
         if self.forbidden:
             raise Failure(403, "you may not")
-        if self.outages:
+        if self.outages and request.method == "GET" and request.path.startswith(f"{API}/runs/"):
             self.outages -= 1
             raise Failure(503, "try again later")
         try:

@@ -1,0 +1,261 @@
+"""``fec submit`` against a server that checks every request: what it makes, what it finds, how it ends."""
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+import pytest
+from kfp import compiler
+
+from pipelines import cli
+from pipelines.fec import pipeline
+from pipelines.kfp_endpoint import Access
+from pipelines.options import CompileOptions
+from tests.kfp_server.server import FailedTask, PipelinesServer, serving
+
+FOLDER = TemporaryDirectory()
+PARAMETERS = ("root=gs://bucket/fec", "train_csv=gs://bucket/train.csv", "eval_csv=gs://bucket/eval.csv")
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("KFP_", "KF_PIPELINES_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("kfp.client.Client._LOCAL_KFP_CONTEXT", os.devnull + "/context.json")
+
+
+@pytest.fixture
+def server() -> Iterator[PipelinesServer]:
+    with serving() as server:
+        yield server
+        assert server.violations == []
+
+
+@cache
+def package() -> str:
+    """The compiled pipeline, made once for the tests that do not look at how it is made."""
+    path = f"{FOLDER.name}/fec_pipeline.yaml"
+    compiler.Compiler().compile(pipeline_func=pipeline(CompileOptions()), package_path=path)
+    return path
+
+
+def fec(*arguments: str) -> int | str | None:
+    """The exit code of ``fec submit`` with these arguments."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["submit", "--poll-interval", "0.01", *arguments])
+    return ended.value.code
+
+
+def submit(server: PipelinesServer, *arguments: str) -> int | str | None:
+    """The exit code of ``fec submit`` of the compiled pipeline to ``server``."""
+    return fec("--endpoint", server.url, "--package-file", package(), *arguments)
+
+
+def test_everything_is_made_that_is_not_there(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fec("--endpoint", server.url, "--run-name", "trial", *PARAMETERS, "max_shards=1") == 0
+    assert [pipeline["name"] for pipeline in server.pipelines] == ["fec"]
+    assert [experiment["display_name"] for experiment in server.experiments] == ["fec"]
+    assert [re.fullmatch("[0-9a-f]{16}", version["name"]) is not None for version in server.versions] == [True]
+    (run,) = server.runs
+    assert run["display_name"] == "trial"
+    assert run["runtime_config"]["parameters"]["max_shards"] == 1
+    assert run["pipeline_version_reference"]["pipeline_version_id"] == server.versions[0]["pipeline_version_id"]
+    assert capsys.readouterr().out == f"{server.url}/#/runs/details/{run['run_id']}\n"
+
+
+def test_the_same_again_uses_what_is_there(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit(server, *PARAMETERS) == 0
+    first = capsys.readouterr().out
+    assert submit(server, *PARAMETERS) == 0
+    again = capsys.readouterr()
+    assert again.out == first
+    assert "is there already" in again.err
+    assert (len(server.pipelines), len(server.versions), len(server.experiments), len(server.runs)) == (1, 1, 1, 1)
+
+
+def test_other_parameters_are_another_run_of_the_same_version(server: PipelinesServer) -> None:
+    assert submit(server, *PARAMETERS) == 0
+    assert submit(server, *PARAMETERS, "seed=1") == 0
+    assert (len(server.versions), len(server.runs)) == (1, 2)
+    assert len({run["display_name"] for run in server.runs}) == 2
+
+
+def test_other_compile_options_are_another_version_and_the_same_are_not(server: PipelinesServer) -> None:
+    assert fec("--endpoint", server.url, *PARAMETERS) == 0
+    assert submit(server, *PARAMETERS) == 0
+    assert len(server.versions) == 1
+    assert fec("--endpoint", server.url, "--parallelism", "7", *PARAMETERS) == 0
+    assert (len(server.pipelines), len(server.versions), len(server.runs)) == (1, 2, 2)
+
+
+def test_a_run_that_failed_is_not_used_again(server: PipelinesServer) -> None:
+    server.ends = "FAILED"
+    assert submit(server, "--wait", *PARAMETERS) == 1
+    assert submit(server, *PARAMETERS) == 0
+    assert len(server.runs) == 2
+
+
+def test_a_run_is_found_behind_more_of_its_name_than_a_page_holds(server: PipelinesServer) -> None:
+    assert submit(server, "--run-name", "trial", *PARAMETERS) == 0
+    server.runs[:0] = [
+        server.runs[0] | {"run_id": str(number), "created_at": f"2999-01-01T00:00:{number % 60:02}Z", "state": "FAILED"}
+        for number in range(120)
+    ]
+    assert submit(server, "--run-name", "trial", *PARAMETERS) == 0
+    assert len(server.runs) == 121
+
+
+def test_waiting_ends_well_with_a_run_that_succeeds(
+    server: PipelinesServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit(server, "--wait", *PARAMETERS) == 0
+    said = capsys.readouterr().err
+    assert said.index("run PENDING") < said.index("run RUNNING") < said.index("run SUCCEEDED: 1 tasks succeeded=1")
+
+
+def test_waiting_ends_badly_with_the_tasks_that_failed(
+    server: PipelinesServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.ends, server.failed_tasks = "FAILED", (FailedTask("download", "no plan:\nrun plan first"),)
+    assert submit(server, "--wait", *PARAMETERS) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "the run failed in download (no plan: run plan first); http" in last
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELED"])
+def test_a_run_without_failed_tasks_still_says_how_it_ended(
+    server: PipelinesServer, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    server.ends = state
+    assert submit(server, "--wait", *PARAMETERS) == 1
+    assert f"the run {state.lower()}" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_waiting_outlives_an_outage(server: PipelinesServer) -> None:
+    server.outages = 3
+    assert submit(server, "--wait", *PARAMETERS) == 0
+    assert server.outages == 0
+
+
+def test_time_is_up_before_the_run_is(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.ends = "RUNNING"
+    assert submit(server, "--wait", "--timeout", "0.1", *PARAMETERS) == 1
+    assert "still RUNNING after 0.1 s; it goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (PARAMETERS[:2], ["missing", "eval_csv"]),
+        ((*PARAMETERS, "max_shard=1"), ["max_shard", "max_shards"]),
+        ((*PARAMETERS, "max_shards=few"), ["max_shards=few", "whole number"]),
+        ((*PARAMETERS, "min_confidence=nan"), ["min_confidence", "a number"]),
+        ((*PARAMETERS, "allow_network=10.0.0.0/8"), ["allow_network", "JSON list"]),
+        ((*PARAMETERS, "seed=1", "seed=2"), ["seed", "twice"]),
+        ((*PARAMETERS, "seed"), ["seed", "NAME=VALUE"]),
+        ((*PARAMETERS, "detector=" + "x" * 10_001), ["detector", "10,000"]),
+        (("--timeout", "-1", *PARAMETERS), ["--timeout"]),
+        (("--experiment", " ", *PARAMETERS), ["experiment"]),
+        (("--existing-token-file", "/nowhere", *PARAMETERS), ["--existing-token-file", "/nowhere"]),
+        (("--package-file", "/nowhere.yaml", *PARAMETERS), ["/nowhere.yaml"]),
+        (("--package-file", __file__, *PARAMETERS), ["no compiled pipeline"]),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_in_one_line_before_anything_is_sent(
+    server: PipelinesServer, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: list[str]
+) -> None:
+    assert submit(server, *arguments) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert [word for word in words if word not in said] == []
+    assert server.requests == []
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    return said
+
+
+def test_an_endpoint_where_nothing_listens_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        assert fec("--endpoint", url, "-f", package(), *PARAMETERS) == 2
+    assert f"endpoint {url} cannot be reached" in one_line(capsys)
+
+
+def test_no_endpoint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fec("-f", package(), *PARAMETERS) == 2
+    assert "--endpoint" in one_line(capsys)
+
+
+def test_a_login_page_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    class LoginPage(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = b"<html>Log in with your multi_user account</html>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing."""
+
+    page = ThreadingHTTPServer(("127.0.0.1", 0), LoginPage)
+    Thread(target=page.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        assert fec("--endpoint", f"http://127.0.0.1:{page.server_address[1]}", "-f", package(), *PARAMETERS) == 2
+    finally:
+        page.shutdown()
+        page.server_close()
+    assert "login page" in one_line(capsys)
+
+
+def test_a_token_from_a_file_lets_us_in_and_is_never_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    with serving(token="s3cret") as server:
+        assert submit(server, "--existing-token-file", str(token), "--wait", *PARAMETERS) == 0
+    captured = capsys.readouterr()
+    assert "s3cret" not in captured.out + captured.err
+
+
+def test_a_token_from_the_environment_lets_us_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KFP_EXISTING_TOKEN", "s3cret")
+    with serving(token="s3cret") as server:
+        assert submit(server, *PARAMETERS) == 0
+
+
+def test_a_wrong_token_is_one_line_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(token="s3cret") as server:
+        assert submit(server, "--existing-token", "wr0ng", *PARAMETERS) == 2
+    said = one_line(capsys)
+    assert "401" in said
+    assert "wr0ng" not in said
+
+
+def test_what_is_forbidden_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(forbidden=True) as server:
+        assert submit(server, *PARAMETERS) == 2
+    assert "403" in one_line(capsys)
+
+
+def test_a_multi_user_kubeflow_needs_a_namespace(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(multi_user=True) as server:
+        assert submit(server, *PARAMETERS) == 2
+        assert "--namespace" in one_line(capsys)
+        assert submit(server, "--namespace", "team-a", *PARAMETERS) == 0
+        assert server.violations == []
+        assert [thing["namespace"] for thing in server.experiments + server.pipelines] == ["team-a", "team-a"]
+
+
+def test_an_access_does_not_show_its_secrets() -> None:
+    shown = repr(Access(existing_token="s3cret", other_client_secret="s3cret"))
+    assert "s3cret" not in shown
