@@ -1,0 +1,121 @@
+"""A docker engine, and a stand-in for the base image, where there is neither: for ``make test-images``.
+
+No registry can be reached where these tests run, so the base image is made with debootstrap: what
+python:3.11-slim-bookworm is, Debian with Python and pip. This machine's certificates and pip settings go with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CACHE = Path(os.environ.get("FEC_TEST_IMAGES_CACHE") or Path.home() / ".cache" / "fec" / "test-images")
+BASE_IMAGE = "fec-test-base:bookworm"
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
+CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+
+# What Debian's own slim images leave out.
+SLIMMED = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/info", "usr/share/locale")
+
+
+class Unavailable(Exception):
+    """There is no engine here and none can be started; the message says why."""
+
+
+def answers() -> bool:
+    """Whether an engine answers where the environment says."""
+    return subprocess.run(["docker", "version"], capture_output=True).returncode == 0
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """An engine while the context lasts: the one that runs, or one of our own, stopped at the end."""
+    if shutil.which("docker") is None:
+        raise Unavailable("docker is not installed")
+    if answers():
+        yield
+        return
+    if shutil.which("dockerd") is None:
+        raise Unavailable("no docker engine answers, and dockerd is not installed")
+    if os.geteuid() != 0:
+        raise Unavailable("no docker engine answers, and only root can start one")
+    with _started(CACHE / "engine") as address:
+        before = os.environ.get("DOCKER_HOST")
+        os.environ["DOCKER_HOST"] = address
+        try:
+            yield
+        finally:
+            del os.environ["DOCKER_HOST"]
+            if before is not None:
+                os.environ["DOCKER_HOST"] = before
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    address = f"unix://{folder}/docker.sock"
+    command = ["dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "-H", address]
+    command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
+    command += ["--pidfile", str(folder / "dockerd.pid")]
+    with open(folder / "dockerd.log", "w") as log:
+        daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while subprocess.run(["docker", "-H", address, "version"], capture_output=True).returncode:
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                last = (folder / "dockerd.log").read_text().strip().splitlines()[-1:]
+                raise Unavailable(f"dockerd does not start: {' '.join(last)}")
+            time.sleep(0.2)
+        yield address
+    finally:
+        daemon.terminate()
+        daemon.wait(60)
+
+
+def base_image() -> str:
+    """The name of the image to build on: FEC_TEST_BASE_IMAGE, or the stand-in, made if need be."""
+    if named := os.environ.get("FEC_TEST_BASE_IMAGE"):
+        return named
+    if subprocess.run(["docker", "image", "inspect", BASE_IMAGE], capture_output=True).returncode:
+        packed = CACHE / "bookworm.tar"
+        if not packed.exists():
+            _bootstrap(packed)
+        path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        subprocess.run(["docker", "import", "--change", path, str(packed), BASE_IMAGE], check=True, capture_output=True)
+    return BASE_IMAGE
+
+
+def _bootstrap(packed: Path) -> None:
+    if shutil.which("debootstrap") is None:
+        raise Unavailable("debootstrap is not installed")
+    root = CACHE / "bookworm"
+    shutil.rmtree(root, ignore_errors=True)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR]
+    made = subprocess.run(command, capture_output=True, text=True)
+    if made.returncode:
+        raise Unavailable(f"debootstrap failed: {made.stdout.strip().splitlines()[-1:]}")
+    for name in SLIMMED:
+        for path in (root / name).iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for path in (root / "usr/lib/python3").rglob("__pycache__"):
+        shutil.rmtree(path)
+    if Path("/", CERTIFICATES).exists():
+        shutil.copy(Path("/", CERTIFICATES), root / CERTIFICATES)
+    unfinished = packed.with_suffix(".part")
+    subprocess.run(["tar", "-C", str(root), "-cf", str(unfinished), "."], check=True)
+    unfinished.rename(packed)
+    shutil.rmtree(root)
+
+
+def pip_settings() -> list[str]:
+    """Options of ``fec images build`` that let pip inside a build reach what pip reaches here."""
+    settings = {"PIP_INDEX_URL": os.environ.get("PIP_INDEX_URL", "")}
+    settings["PIP_CERT"] = f"/{CERTIFICATES}" if os.environ.get("PIP_CERT") else ""
+    return [option for name, value in settings.items() if value for option in ("--build-arg", f"{name}={value}")]

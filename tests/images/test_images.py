@@ -1,0 +1,174 @@
+"""The images themselves: built, and run as a cluster runs them."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.images.conftest import Image
+from tests.images.test_requirements import DATA_STEPS, TRAIN_STEPS
+
+Built = Callable[[str], Image]
+
+STEPS = {
+    "data": DATA_STEPS,
+    "train": TRAIN_STEPS,
+    "train-tpu": TRAIN_STEPS,
+    "t2t": (),
+}
+COMPONENTS = [(image, step) for image, steps in STEPS.items() for step in steps]
+MAX_DATA_BYTES = 450_000_000
+MAX_HELP_SECONDS = 0.7
+
+
+@pytest.fixture(params=STEPS)
+def image(request: pytest.FixtureRequest, built: Built) -> Image:
+    return built(str(request.param))
+
+
+def inspect(image: Image, template: str) -> str:
+    command = ["docker", "image", "inspect", "--format", template, image.reference]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_it_is_called_after_the_checkout(image: Image) -> None:
+    assert image.reference == image.expected
+
+
+def test_its_labels_say_what_it_was_made_from(image: Image) -> None:
+    source = image.source
+    labels = json.loads(inspect(image, "{{json .Config.Labels}}"))
+    prefix = "org.opencontainers.image."
+    assert {name: labels[prefix + name] for name in ("title", "revision", "version", "created", "source")} == {
+        "title": f"fec-{image.name}",
+        "revision": source.revision,
+        "version": source.version,
+        "created": source.created,
+        "source": source.url,
+    }
+
+
+def test_it_runs_as_nobody_in_particular(image: Image) -> None:
+    assert inspect(image, "{{.Config.User}}") == "65532:65532"
+    assert image.run("id", "-u").stdout.strip() == "65532"
+
+
+def test_it_has_no_entry_point_and_no_health_check(image: Image) -> None:
+    assert inspect(image, "{{json .Config.Entrypoint}} {{json .Config.Healthcheck}}") == "null null"
+
+
+def test_what_pip_was_told_while_building_is_not_in_it(image: Image) -> None:
+    environment = json.loads(inspect(image, "{{json .Config.Env}}"))
+    assert not [setting for setting in environment if setting.startswith("PIP_")]
+    history = subprocess.run(
+        ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", image.reference],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "PIP_" not in history
+
+
+def test_its_last_layers_hold_no_build_tools_and_no_caches(image: Image) -> None:
+    found = image.run(
+        "sh",
+        "-c",
+        "find /opt/fec -name pip -o -name setuptools -o -name '*.whl' -o -name '*.a'; ls /root/.cache /src 2>/dev/null;"
+        "command -v gcc ld nm strip",
+    ).stdout
+    allowed = "setuptools" if image.name == "t2t" else ""  # Tensor2Tensor imports pkg_resources
+    assert [line for line in found.splitlines() if not (allowed and allowed in line)] == []
+
+
+def test_the_bill_of_materials_names_what_is_installed(image: Image) -> None:
+    sbom = json.loads(image.sbom.read_text())
+    assert sbom["bomFormat"] == "CycloneDX"
+    listed = {component["name"].lower().replace("_", "-") for component in sbom["components"]}
+    program = "import importlib.metadata as m; print(*{d.metadata['Name'] for d in m.distributions()}, sep='\\n')"
+    installed = {
+        name.lower().replace("_", "-") for name in image.run("/opt/fec/bin/python", "-c", program).stdout.split()
+    }
+    assert {"fec", "kfp"} <= installed
+    assert installed <= listed
+
+
+@pytest.mark.parametrize(("name", "step"), COMPONENTS)
+def test_each_component_says_its_options(built: Built, name: str, step: str) -> None:
+    ran = built(name).run("python", "-m", f"components.{step}", "--help")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"usage: python -m components.{step}")
+
+
+@pytest.mark.parametrize(("name", "step"), COMPONENTS)
+def test_each_step_finds_all_it_imports(built: Built, name: str, step: str) -> None:
+    program = f"""
+import importlib, pkgutil, components.{step} as step
+for module in pkgutil.walk_packages(step.__path__, step.__name__ + "."):
+    if not any(part in module.name for part in (".t2t", ".component", ".__main__", ".faced")):
+        importlib.import_module(module.name)
+import fec.storage, fec.tables, fec.pixels, fec.records, fec.segments
+fec.pixels.decode
+"""
+    ran = built(name).run("python", "-c", program)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("name", ["data", "train"])
+def test_kubeflow_s_executor_starts_in_it(built: Built, name: str) -> None:
+    launched = "python3 -m kfp.dsl.executor_main --help && mktemp -d"
+    ran = built(name).run("sh", "-c", launched, options=("--env", "_KFP_RUNTIME=true"))
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_any_user_will_do(built: Built) -> None:
+    ran = built("data").run(
+        "python",
+        "-c",
+        "import cv2, pyarrow.parquet, tempfile; print(tempfile.mkdtemp())",
+        options=("--user", "12345:0"),
+    )
+    assert ran.stdout.startswith("/tmp/"), ran.stderr
+
+
+def test_a_step_runs_in_it(built: Built, tmp_path: Path) -> None:
+    vote = '"http://a.example/{}.jpg",0.1,0.6,0.1,0.6'
+    row = ",".join([*(vote.format(name) for name in "abc"), "ONE_CLASS_TRIPLET", "w1,1,w2,1,w3,1"])
+    (tmp_path / "train.csv").write_text(row + "\n")
+    tmp_path.chmod(0o777)
+    ran = built("data").run(
+        *("python", "-m", "components.plan", "--root", "/data/root", "--split", "train"),
+        *("--annotations", "/data/train.csv", "--num-shards", "1"),
+        options=("--volume", f"{tmp_path}:/data"),
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads((tmp_path / "root" / "plan" / "train" / "_DONE.json").read_text())
+
+
+def test_data_is_small(built: Built) -> None:
+    size = int(inspect(built("data"), "{{.Size}}"))
+    print(f"\ndata: {size / 1e6:.0f} MB")
+    assert size < MAX_DATA_BYTES
+
+
+@pytest.mark.parametrize("name", ["train", "train-tpu", "t2t"])
+def test_the_size_of_the_others_is_told(built: Built, name: str) -> None:
+    size = int(inspect(built(name), "{{.Size}}"))
+    print(f"\n{name}: {size / 1e6:.0f} MB")
+    assert size > MAX_DATA_BYTES
+
+
+@pytest.mark.parametrize(("name", "step"), [("data", "download"), ("train", "train")])
+def test_help_is_there_at_once(built: Built, name: str, step: str) -> None:
+    image = built(name)
+    inside = "import subprocess, sys, time; t = time.monotonic(); "
+    inside += f"subprocess.run([sys.executable, '-m', 'components.{step}', '--help'], stdout=-3, check=True); "
+    inside += "print(time.monotonic() - t)"
+    seconds = [float(image.run("python", "-c", inside).stdout) for _ in range(5)]
+    started = time.monotonic()
+    image.run("python", "-m", f"components.{step}", "--help")
+    whole = time.monotonic() - started
+    print(f"\n{name}: --help in {min(seconds):.2f} s, with the start of the container {whole:.2f} s")
+    assert min(seconds) < MAX_HELP_SECONDS  # the least disturbed of them: other work only ever adds
