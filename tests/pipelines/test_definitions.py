@@ -1,0 +1,65 @@
+"""Definitions that are equal are merged, and only those."""
+
+from typing import Any
+
+from kfp import dsl, kubernetes
+
+from pipelines.definitions import share
+
+
+@dsl.component(base_image="python:3.11")
+def double(number: int) -> int:
+    return 2 * number
+
+
+def with_uses(*timeouts: int) -> Any:
+    """A pipeline that uses a sub-pipeline with each of these time-outs."""
+
+    def sub_pipeline(seconds: int) -> Any:
+        @dsl.pipeline(name="twice")
+        def twice(number: int) -> int:
+            first = double(number=number)
+            kubernetes.set_timeout(first, seconds)
+            return double(number=first.output).output  # type: ignore[no-any-return]
+
+        return twice
+
+    subs = {seconds: sub_pipeline(seconds) for seconds in timeouts}
+
+    @dsl.pipeline(name="whole")
+    def whole() -> None:
+        for number, seconds in enumerate(timeouts):
+            subs[seconds](number=number)
+
+    return whole
+
+
+def names(pipeline: Any) -> tuple[list[str], list[str]]:
+    spec = pipeline.pipeline_spec
+    return sorted(spec.components), sorted(spec.deployment_spec["executors"].keys())
+
+
+def test_equal_definitions_become_one_that_every_task_refers_to() -> None:
+    pipeline = with_uses(60, 60)
+    assert len(names(pipeline)[1]) == 4
+    share(pipeline)
+    components, executors = names(pipeline)
+    assert (len(executors), components) == (2, ["comp-double", "comp-double-2", "comp-twice"])
+    tasks = pipeline.pipeline_spec.root.dag.tasks
+    assert [tasks[name].component_ref.name for name in sorted(tasks)] == ["comp-twice", "comp-twice"]
+    assert list(pipeline.platform_spec.platforms["kubernetes"].deployment_spec.executors) == ["exec-double"]
+
+
+def test_what_the_platform_treats_differently_stays_apart() -> None:
+    pipeline = share(with_uses(60, 90))
+    settings = pipeline.platform_spec.platforms["kubernetes"].deployment_spec.executors
+    assert sorted(int(value["activeDeadlineSeconds"]) for value in settings.values()) == [60, 90]
+    assert len(names(pipeline)[1]) == 3
+
+
+def test_every_reference_leads_somewhere() -> None:
+    spec = share(with_uses(60, 90, 60)).pipeline_spec
+    executors = spec.deployment_spec["executors"].keys()
+    for component in [spec.root, *spec.components.values()]:
+        assert not component.executor_label or component.executor_label in executors
+        assert all(task.component_ref.name in spec.components for task in component.dag.tasks.values())
