@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import zipfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -72,7 +73,7 @@ def train(storage: Storage, parameters: Parameters, records: Records, run: str, 
 
     model = folder / "model.keras"
     network.save(model)
-    _without_clock(model)
+    _make_reproducible(model)
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     reloaded = keras.saving.load_model(model)
     if reloaded.count_params() != network.count_params():
@@ -200,13 +201,23 @@ def _put(
     storage.write_file(f"{directory}/model.keras", folder / "model.keras")
 
 
-def _without_clock(path: Path) -> None:
-    """Rewrite a ``.keras`` archive without the moment it was saved at: the same model, the same bytes."""
+def _make_reproducible(path: Path) -> None:
+    """Rewrite a ``.keras`` archive so that the same model gives the same bytes.
+
+    Keras writes the moment of saving into the metadata, and addresses in memory into the configuration as ids
+    of shared objects; ids only have to be equal where objects are the same, so they are numbered instead.
+    """
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     metadata = json.loads(members["metadata.json"])
     metadata.pop("date_saved", None)
     members["metadata.json"] = json.dumps(metadata).encode()
+    numbers: dict[bytes, int] = {}
+    members["config.json"] = re.sub(
+        rb'("shared_object_id": )(\d+)',
+        lambda match: match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode(),
+        members["config.json"],
+    )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
             archive.writestr(zipfile.ZipInfo(name), members[name])
