@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from fec.errors import ConfigurationError, FecError, RunFailed
 from pipelines import local
+from pipelines.containers import Containers, remove_leftovers
 from pipelines.display import Display, event_in, failed_task_in
 from pipelines.supervision import Supervised, supervised
 from pipelines.workplace import Workplace, workplace
 
 
-def execute(arguments: Mapping[str, Any], stream: TextIO) -> str:
+def execute(arguments: Mapping[str, Any], stream: TextIO, containers: Containers | None = None) -> str:
     """Run the pipeline with ``arguments`` to its end, showing on ``stream`` how far it is; the report's path.
+
+    Its tasks run as processes, or in ``containers`` if some are given.
 
     Raises ConfigurationError or RunFailed with the failed step's own words, Stopped if a signal asked for the
     end. Whatever is raised, no process is left running, and the same call goes on where this one was.
@@ -25,10 +29,25 @@ def execute(arguments: Mapping[str, Any], stream: TextIO) -> str:
     with workplace(arguments["root"]) as place:
         (place.folder / local.ARGUMENTS).write_text(json.dumps(arguments))
         try:
-            _run(place, stream)
+            with _cleaned(place, containers):
+                _run(place, stream)
         except FecError as error:
             raise type(error)(f"{error} (log: {place.log})") from None
         return str(json.loads((place.folder / local.OUTPUTS).read_text())["Output"])
+
+
+@contextmanager
+def _cleaned(place: Workplace, containers: Containers | None) -> Iterator[None]:
+    """With containers: without those an earlier run left, and leaving none. Killing a run's processes does not."""
+    if containers is None:
+        yield
+        return
+    containers.save(place.folder)
+    remove_leftovers(place.folder)
+    try:
+        yield
+    finally:
+        remove_leftovers(place.folder)
 
 
 @dataclass

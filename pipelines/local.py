@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ARGUMENTS = "arguments.json"
 OUTPUTS = "outputs.json"
@@ -48,14 +49,20 @@ def run(folder: Path) -> int:
     """Run the pipeline with the arguments in ``folder``; 0, or 1 if a task failed."""
     from kfp import local
 
+    from pipelines import containers
     from pipelines.fec import pipeline
     from pipelines.options import LOCAL
 
     _keep_arguments_whole()
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "pipeline"))
+    defined = pipeline(LOCAL)
+    runner: Any = local.SubprocessRunner(use_venv=False)
+    if found := containers.Containers.load(folder):
+        containers.use_images(defined, found)
+        runner = containers.runner(found, folder)
+    local.init(runner, pipeline_root=str(folder / "pipeline"))
     arguments = json.loads((folder / ARGUMENTS).read_text())
     try:
-        outputs = pipeline(LOCAL)(**arguments).outputs
+        outputs = defined(**arguments).outputs
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1

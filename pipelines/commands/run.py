@@ -8,6 +8,7 @@ import sys
 import time
 
 from fec import command
+from fec.images import DATA_IMAGE, TRAIN_IMAGE
 from pipelines import arguments
 from pipelines.arguments import RunArguments
 
@@ -17,25 +18,39 @@ SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; 
 def add_options(parser: argparse.ArgumentParser) -> None:
     command.add_options(parser, RunArguments)
     parser.add_argument(
-        "--runner", choices=("subprocess",), default="subprocess", help="what runs a task (default: %(default)s)"
+        "--runner",
+        choices=("subprocess", "docker"),
+        default="subprocess",
+        help="what runs a task: a process, or a container of its image (default: %(default)s)",
     )
+    parser.add_argument("--data-image", default=DATA_IMAGE, help="with --runner docker (default: %(default)s)")
+    parser.add_argument("--train-image", default=TRAIN_IMAGE, help="with --runner docker (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
 
 
 def run(options: argparse.Namespace) -> int:
-    return finish(command.parameters_from(RunArguments, options), as_json=options.json)
+    images = (options.data_image, options.train_image) if options.runner == "docker" else None
+    return finish(command.parameters_from(RunArguments, options), as_json=options.json, images=images)
 
 
-def finish(run_arguments: RunArguments, *, as_json: bool) -> int:
-    """Check the arguments, run the pipeline and print its summary; the exit code."""
+def finish(run_arguments: RunArguments, *, as_json: bool, images: tuple[str, str] | None = None) -> int:
+    """Check the arguments, run the pipeline and print its summary; the exit code.
+
+    ``images``, of the data steps and of training, makes containers of the tasks.
+    """
+    from pipelines import containers
     from pipelines.execution import execute
     from pipelines.summary import read
     from pipelines.supervision import Stopped
 
     started = time.monotonic()
     arguments.check(run_arguments)
+    pipeline_arguments, inside = arguments.for_pipeline(run_arguments), None
+    if images is not None:
+        pipeline_arguments, inside = containers.on_this_machine(pipeline_arguments, *images)
+        inside.check()
     try:
-        report = execute(arguments.for_pipeline(run_arguments), sys.stderr)
+        report = execute(pipeline_arguments, sys.stderr, inside)
     except Stopped as stopped:
         print(f"stopped by {stopped}; the same command goes on where it was", file=sys.stderr)
         return stopped.exit_code
