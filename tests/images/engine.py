@@ -21,7 +21,7 @@ PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
 # What Debian's own slim images leave out.
-SLIMMED = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/info", "usr/share/locale")
+SLIMMED = ("var/cache/apt", "var/lib/apt/lists", "var/log", *(f"usr/share/{name}" for name in ("doc", "locale", "man")))
 
 
 class Unavailable(Exception):
@@ -104,7 +104,7 @@ def _bootstrap(packed: Path) -> None:
     for name in SLIMMED:
         for path in (root / name).iterdir():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    for path in (root / "usr/lib/python3").rglob("__pycache__"):
+    for path in sorted((root / "usr/lib").glob("python3*/**/__pycache__")):
         shutil.rmtree(path)
     if Path("/", CERTIFICATES).exists():
         shutil.copy(Path("/", CERTIFICATES), root / CERTIFICATES)
