@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -117,6 +118,7 @@ def connect(access: Access) -> Endpoint:
     access = access.or_from(os.environ)
     if not (access.endpoint or access.kube_context or os.environ.get("KF_PIPELINES_ENDPOINT") or IN_CLUSTER.exists()):
         raise ConfigurationError("no endpoint: give --endpoint URL, such as http://localhost:8080, or set KFP_ENDPOINT")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it announces each try again; the last error says it all
     shown = access.endpoint or access.kube_context or "this cluster"
     client = _explained(shown, lambda: _client(access))
     endpoint = Endpoint(client, shown, access.ui_host or access.endpoint or "/pipeline", access.namespace or None)

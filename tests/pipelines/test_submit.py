@@ -3,6 +3,8 @@
 import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -183,12 +185,15 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return said
 
 
-def test_an_endpoint_where_nothing_listens_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_endpoint_where_nothing_listens_is_one_line() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        assert fec("--endpoint", url, "-f", package(), *PARAMETERS) == 2
-    assert f"endpoint {url} cannot be reached" in one_line(capsys)
+        words = ["submit", "--endpoint", url, "-f", package(), *PARAMETERS]
+        command = [sys.executable, "-m", "pipelines.cli", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert f"endpoint {url} cannot be reached" in done.stderr
 
 
 def test_no_endpoint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

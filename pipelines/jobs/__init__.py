@@ -1,0 +1,1 @@
+"""The data steps as one Indexed Job on plain Kubernetes, without Kubeflow."""

@@ -1,0 +1,142 @@
+"""The Job in the cluster: made, looked at, deleted, through the official client."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fec.errors import ConfigurationError, RunFailed
+from pipelines.jobs.indexes import parse_indexes
+from pipelines.jobs.manifest import ANNOTATION
+
+TIMEOUT: Final = (10, 60)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster's batch API and the namespace we work in."""
+
+    api: Any
+    namespace: str
+    host: str
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How far a Job is, in its own words: pods by state, indexes completed and failed, and how it ended (or "")."""
+
+    name: str
+    root: str
+    completions: int
+    active: int
+    completed: tuple[int, ...]
+    failed: tuple[int, ...]
+    ended: str
+    reason: str
+
+
+def connect(kubeconfig: str = "", context: str = "", namespace: str = "") -> Cluster:
+    """The cluster of a kubeconfig's context, or the one we run in; ConfigurationError where there is none."""
+    from kubernetes import client, config
+
+    try:
+        contexts, active = config.list_kube_config_contexts(kubeconfig or None)
+        chosen = next((item for item in contexts if item["name"] == context), None) if context else active
+        if chosen is None:
+            known = ", ".join(item["name"] for item in contexts)
+            raise ConfigurationError(f"--context {context!r}: the kubeconfig has {known}")
+        api_client = config.new_client_from_config(kubeconfig or None, context or None)
+        named = (chosen.get("context") or {}).get("namespace", "")
+    except config.ConfigException as error:
+        if kubeconfig or context:
+            raise ConfigurationError(f"kubeconfig {kubeconfig or '(default)'}: {_line(error)}") from None
+        api_client, named = _in_cluster(), ""
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it announces each try again; the last error says it all
+    return Cluster(client.BatchV1Api(api_client), namespace or named or "default", api_client.configuration.host)
+
+
+def _in_cluster() -> Any:
+    from kubernetes import client, config
+
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(configuration)
+    except config.ConfigException:
+        raise ConfigurationError(
+            "no cluster: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG"
+        ) from None
+    return client.ApiClient(configuration)
+
+
+def create(cluster: Cluster, manifest: dict[str, Any]) -> str:
+    """Make the Job; its name. ConfigurationError if there is one of this name."""
+    name = str(manifest["metadata"]["name"])
+    made = _asked(cluster, cluster.api.create_namespaced_job, cluster.namespace, manifest)
+    if made is None:
+        raise ConfigurationError(
+            f"there is no namespace {cluster.namespace!r} in the cluster; make it, or name another"
+        )
+    return name
+
+
+def read(cluster: Cluster, name: str) -> JobState | None:
+    """How far the Job of this name is; None if there is none."""
+    job = _asked(cluster, cluster.api.read_namespaced_job, name, cluster.namespace)
+    if job is None:
+        return None
+    status = job.status
+    ends = [item for item in status.conditions or [] if item.type in ("Complete", "Failed") and item.status == "True"]
+    return JobState(
+        name=name,
+        root=(job.metadata.annotations or {}).get(f"{ANNOTATION}root", ""),
+        completions=job.spec.completions,
+        active=status.active or 0,
+        completed=parse_indexes(status.completed_indexes or ""),
+        failed=parse_indexes(status.failed_indexes or ""),
+        ended=ends[0].type if ends else "",
+        reason=" ".join(filter(None, (ends[0].reason, ends[0].message))) if ends else "",
+    )
+
+
+def delete(cluster: Cluster, name: str) -> bool:
+    """Delete the Job and its pods; whether there was one. What its pods stored stays."""
+    options = {"propagation_policy": "Background"}
+    return _asked(cluster, cluster.api.delete_namespaced_job, name, cluster.namespace, **options) is not None
+
+
+def _asked(cluster: Cluster, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any | None:
+    """What the API gives, None where it says 404; its other errors in words."""
+    import urllib3
+    from kubernetes import client
+
+    try:
+        return function(*arguments, _request_timeout=TIMEOUT, **options)
+    except client.ApiException as error:
+        if error.status == 404:
+            return None
+        message = _line(_message(error))
+        if error.status == 409:
+            raise ConfigurationError(f"{message}; look at it with fec jobs status, or give another --name") from None
+        if error.status in (401, 403):
+            raise ConfigurationError(f"the cluster does not allow this ({error.status}): {message}") from None
+        if error.status == 429 or error.status >= 500:
+            raise RunFailed(f"the cluster failed ({error.status}): {message}; try again") from None
+        raise ConfigurationError(f"the cluster refused ({error.status}): {message}") from None
+    except urllib3.exceptions.HTTPError as error:
+        reason = getattr(error, "reason", None) or error
+        raise ConfigurationError(f"the cluster at {cluster.host} cannot be reached: {_line(reason)}") from None
+
+
+def _message(error: Any) -> str:
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason or "no reason given")
+
+
+def _line(value: object, longest: int = 300) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"

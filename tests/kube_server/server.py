@@ -1,0 +1,162 @@
+"""The batch/v1 part of a Kubernetes API: Jobs are made, read and deleted; nothing runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import kubernetes_validate
+import yaml
+
+PATH: Final = re.compile(r"/apis/batch/v1/namespaces/(?P<namespace>[^/]+)/jobs(?:/(?P<name>[^/]+))?")
+QUERY: Final[Mapping[str, frozenset[str]]] = {
+    "POST": frozenset({"pretty", "dryRun", "fieldManager", "fieldValidation"}),
+    "GET": frozenset({"pretty"}),
+    "DELETE": frozenset({"pretty", "dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"}),
+}
+
+
+def faults(job: dict[str, Any], version: str) -> list[str]:
+    """What Kubernetes of this version would not accept in a Job: its schema, strictly, and the rules beside it.
+
+    The rules are those of pkg/apis/batch/validation in the source of Kubernetes that an Indexed Job can break.
+    """
+    try:
+        kubernetes_validate.validate(job, version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return [f"{'.'.join(map(str, error.path))}: {error.message}"]
+    spec, pod, name = job["spec"], job["spec"]["template"]["spec"], job["metadata"]["name"]
+    rules = spec.get("podFailurePolicy", {}).get("rules", [])
+    host = f"{name}-{spec['completions'] - 1}"
+    broken = {
+        "completionMode": spec["completionMode"] == "Indexed",
+        "completions and parallelism": spec["completions"] >= 1 and 1 <= spec["parallelism"] <= 100_000,
+        "many completions": spec["completions"] <= 100_000
+        or (spec["parallelism"] <= 10_000 and spec["maxFailedIndexes"] <= 10_000),
+        "maxFailedIndexes": spec["maxFailedIndexes"] <= spec["completions"],
+        "host name": len(host) <= 63 and re.fullmatch("[a-z0-9]([-a-z0-9]*[a-z0-9])?", host) is not None,
+        "podFailurePolicy needs restartPolicy Never": not rules or pod["restartPolicy"] == "Never",
+        "one requirement a rule": all(("onExitCodes" in rule) != ("onPodConditions" in rule) for rule in rules),
+        "FailIndex needs backoffLimitPerIndex": "backoffLimitPerIndex" in spec,
+        "containerName of a rule": {rule["onExitCodes"]["containerName"] for rule in rules if "onExitCodes" in rule}
+        <= {container["name"] for container in pod["containers"]},
+        "exit codes are not 0": all(0 not in rule.get("onExitCodes", {}).get("values", []) for rule in rules),
+        "limits are not below requests": all(
+            container["resources"]["limits"] == container["resources"]["requests"] for container in pod["containers"]
+        ),
+        "mounts are volumes": {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
+        <= {volume["name"] for volume in pod["volumes"]},
+        "values of labels": all(len(value) <= 63 for value in job["metadata"]["labels"].values()),
+    }
+    return [rule for rule, held in broken.items() if not held]
+
+
+@dataclass
+class KubeServer:
+    """What the server holds; ``jobs`` by namespace and name. ``forbidden``: refuse everybody (403)."""
+
+    url: str = ""
+    version: str = "1.33"
+    forbidden: bool = False
+    namespaces: tuple[str, ...] = ("default", "fec")
+    jobs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+
+    def kubeconfig(self, folder: Path) -> str:
+        """A kubeconfig for this server, whose context works in the namespace ``fec``."""
+        path = folder / "kubeconfig"
+        value = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "here", "cluster": {"server": self.url}}],
+            "users": [{"name": "me", "user": {}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me", "namespace": "fec"}}],
+            "current-context": "here",
+        }
+        path.write_text(yaml.safe_dump(value))
+        return str(path)
+
+    def answer(self, method: str, path: str, query: Mapping[str, list[str]], body: Any) -> tuple[int, Any]:
+        match = PATH.fullmatch(path)
+        if self.forbidden:
+            return self._status(403, "Forbidden", "jobs is forbidden")
+        if match is None or method not in QUERY or not set(query) <= QUERY[method]:
+            self.violations.append(f"{method} {path}: no such request")
+            return self._status(400, "BadRequest", "no such request")
+        namespace, name = match["namespace"], match["name"]
+        if method == "POST":
+            return self._create(namespace, body)
+        if (namespace, name) not in self.jobs:
+            return self._status(404, "NotFound", f'jobs.batch "{name}" not found')
+        return 200, self.jobs[namespace, name] if method == "GET" else self.jobs.pop((namespace, name))
+
+    def _create(self, namespace: str, job: Any) -> tuple[int, Any]:
+        found = faults(job, self.version)
+        if found:
+            self.violations += found
+            return self._status(422, "Invalid", "; ".join(found))
+        if namespace not in self.namespaces:
+            return self._status(404, "NotFound", f'namespaces "{namespace}" not found')
+        key = (namespace, job["metadata"]["name"])
+        if key in self.jobs:
+            return self._status(409, "AlreadyExists", f'jobs.batch "{key[1]}" already exists')
+        self.jobs[key] = job | {"metadata": job["metadata"] | {"namespace": namespace}, "status": {}}
+        return 201, self.jobs[key]
+
+    def _status(self, code: int, reason: str, message: str) -> tuple[int, Any]:
+        return code, {"kind": "Status", "apiVersion": "v1", "code": code, "reason": reason, "message": message}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    state: KubeServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._handle()
+
+    def do_POST(self) -> None:
+        self._handle()
+
+    def do_DELETE(self) -> None:
+        self._handle()
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        url = urlsplit(self.path)
+        status, value = self.state.answer(
+            self.command, url.path, parse_qs(url.query, keep_blank_values=True), json.loads(body) if body else None
+        )
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Nothing: what counts is in ``jobs`` and ``violations``."""
+
+
+@contextmanager
+def serving(**settings: Any) -> Iterator[KubeServer]:
+    """A server on a free port of 127.0.0.1 with these ``settings`` of KubeServer."""
+    state = KubeServer(**settings)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
+    server.daemon_threads = True
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
