@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from fec.storage import Storage
 
 # Part of every fingerprint: raise it when a format changes, and everything is made again.
 FORMAT_VERSION: Final = 1
+# Markers read at a time: a bucket answers one in 50-100 ms.
+_READERS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ def read_done(storage: Storage, directory: str) -> Done | None:
         return Done(**value)
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def read_markers(storage: Storage, directories: Iterable[str]) -> list[Done | None]:
+    """What ``read_done`` gives for each of ``directories``, read side by side."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda directory: read_done(storage, directory), directories))
 
 
 def finished(storage: Storage, directory: str, fingerprint: str) -> Done | None:

@@ -56,6 +56,16 @@ def record_done_dir(split: str, number: int, count: int, problem: str = PROBLEM)
     return f"records/_done/{record_name(split, number, count, problem)}"
 
 
+def faces_problem(problem: str = PROBLEM) -> str:
+    """What stands for the problem in the names of files of faces; no ``fec_base-train*`` matches it."""
+    return f"faces-{problem}"
+
+
+def triplets_problem(problem: str = PROBLEM) -> str:
+    """What stands for the problem in the names of files of triplets that name their faces by id."""
+    return f"triplets-{problem}"
+
+
 def model_dir(run: str) -> str:
     return f"models/{run}"
 

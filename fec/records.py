@@ -54,8 +54,8 @@ class TripletExample:
     votes: Sequence[int]
 
     def encode(self) -> bytes:
-        """The serialised ``tf.train.Example``: what ``encode_example`` makes of its features, in a tenth of the time."""
-        parts = []
+        """The serialised ``tf.train.Example``: as ``encode_example`` makes it, in a tenth of the time."""
+        parts: list[bytes] = []
         for place, (image, face_id) in enumerate(zip(self.images, self.face_ids, strict=True)):
             name = face_id.encode()
             parts += (_bytes_entry(IMAGES[place], len(image)), image, _bytes_entry(IMAGE_IDS[place], len(name)), name)

@@ -136,6 +136,8 @@ COLLECTED_FACES: Final = pa.schema(
         pa.field("shard", pa.int32(), nullable=False),  # the crop lies in <split>/<shard>/<crop_name>
         pa.field("crop_name", pa.string(), nullable=False),
         pa.field("crop_sha256", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("detector", pa.string(), nullable=False),
     ]
 )
 

@@ -13,7 +13,9 @@ def collect(
     split: str,
     seed: int = 0,
     triplets_per_record_shard: int = 5000,
+    record_shards: int = 0,
     max_groups: int = 100,
+    preset: str = "fec_base",
 ) -> List[str]:  # noqa: UP006
     """Keep the triplets whose three faces survived, and count what was lost where.
 
@@ -22,7 +24,9 @@ def collect(
         split: train or eval.
         seed: Of the shuffle: another seed, another order of the same triplets.
         triplets_per_record_shard: Triplets in one TFRecord file, about.
+        record_shards: TFRecord files; 0 for as many as the former asks for.
         max_groups: Groups of record shards at the most, 1 to 200.
+        preset: Whose record shards the groups are of, fec_base (all triplets) or fec_tiny (a sample).
 
     Returns:
         The groups of record shards.
@@ -37,6 +41,8 @@ def collect(
                 split=split,
                 seed=seed,
                 triplets_per_record_shard=triplets_per_record_shard,
+                record_shards=record_shards,
                 max_groups=max_groups,
+                preset=preset,
             )
         )

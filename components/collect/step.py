@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from fec import identity, layout
 from fec.command import parameter
+from fec.done import Done, finished, read_done, read_markers
+from fec.errors import ConfigurationError, RunFailed
+from fec.layout import Group
+from fec.outcomes import ImageOutcome
+from fec.presets import PRESETS, preset_named
+from fec.storage import Storage, open_storage
+
+# A loop's iterations all stand in one Argo object of about 1 MiB; with two components each, 200 are safe.
+MAX_GROUPS: Final = 200
+# A task makes each face it needs small once, and a face is in ten triplets: in smaller groups than this one the
+# same face is made small in nearly all of them, and starting a pod takes longer than its work.
+TRIPLETS_PER_GROUP: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -15,7 +31,9 @@ class Parameters:
     split: str = parameter(help="train or eval")
     seed: int = parameter(help="of the shuffle: another seed, another order of the same triplets", default=0)
     triplets_per_record_shard: int = parameter(help="triplets in one TFRecord file, about", default=5000)
-    max_groups: int = parameter(help="groups of record shards at the most, 1 to 200", default=100)
+    record_shards: int = parameter(help="TFRecord files; 0: as many as the former asks for", default=0)
+    max_groups: int = parameter(help=f"groups of record shards at the most, 1 to {MAX_GROUPS}", default=100)
+    preset: str = parameter(help=f"whose record shards the groups are of: {', '.join(PRESETS)}", default="fec_base")
 
 
 def run(parameters: Parameters) -> list[str]:
@@ -24,6 +42,66 @@ def run(parameters: Parameters) -> list[str]:
     Raises RunFailed if a shard has not been through the faces step, or if no triplet is left; the funnel is
     written all the same and says where they were lost.
     """
-    from components.collect.survivors import collect
+    _check(parameters)
+    preset = preset_named(parameters.preset)
+    storage = open_storage(parameters.root)
+    split = parameters.split
+    plan = read_done(storage, layout.plan_dir(split))
+    if plan is None:
+        raise RunFailed(f"{parameters.root} has no finished plan of {split}: run the plan step first")
+    shards = range(int(plan.details["num_shards"]))
+    verified = _markers(storage, [layout.faces_dir(split, shard) for shard in shards], "faces")
+    tried = _markers(storage, [layout.images_dir(split, shard) for shard in shards], "download")
+    fingerprint = identity.fingerprint(
+        {
+            "step": "collect",
+            "plan": plan.digest,
+            "faces": [done.digest for done in verified],
+            "images": [dict(done.counts) for done in tried],
+            "seed": parameters.seed,
+            "triplets_per_record_shard": parameters.triplets_per_record_shard,
+            "record_shards": parameters.record_shards,
+        }
+    )
+    done = finished(storage, layout.collect_dir(split), fingerprint)
+    if done is None:
+        from components.collect.survivors import collect
 
-    return collect(parameters)
+        done = collect(storage, parameters, shards, plan.counts["images"], _image_outcomes(tried), fingerprint)
+    collected = done.counts["records"]
+    record_shards = preset.record_shards(split, collected, done.counts["record_shards"])
+    enough = -(-preset.triplets(split, collected) // TRIPLETS_PER_GROUP)
+    return [str(group) for group in Group.all(record_shards, min(parameters.max_groups, enough))]
+
+
+def _check(parameters: Parameters) -> None:
+    p = parameters
+    for ok, name, expected in (
+        (p.triplets_per_record_shard >= 1, "triplets_per_record_shard", "1 or more"),
+        (p.record_shards >= 0, "record_shards", "0 (by triplets_per_record_shard) or more"),
+        (1 <= p.max_groups <= MAX_GROUPS, "max_groups", f"1 to {MAX_GROUPS}"),
+        (-(2**63) <= p.seed < 2**63, "seed", "a number of 64 bits"),
+    ):
+        if not ok:
+            raise ConfigurationError(f"{name} {getattr(p, name)}: expected {expected}")
+
+
+def _markers(storage: Storage, directories: Sequence[str], step: str) -> list[Done]:
+    """The markers of all ``directories``; raises RunFailed if some are missing."""
+    markers = read_markers(storage, directories)
+    missing = [directory for directory, done in zip(directories, markers, strict=True) if done is None]
+    if missing:
+        shown = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        raise RunFailed(
+            f"the {step} step has not finished {len(missing)} of {len(directories)} shards ({shown}): run it first"
+        )
+    return [done for done in markers if done is not None]
+
+
+def _image_outcomes(tried: Sequence[Done]) -> dict[str, int]:
+    """How many images of all shards came to each outcome."""
+    codes = set(ImageOutcome)
+    total = Counter[str]()
+    for done in tried:
+        total.update({code: count for code, count in done.counts.items() if code in codes})
+    return dict(sorted(total.items()))

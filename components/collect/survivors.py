@@ -6,7 +6,7 @@ import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -15,18 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fec import identity, layout, tables
-from fec.done import Done, finished, read_done, write_done
-from fec.errors import ConfigurationError, RunFailed
-from fec.layout import Group
+from fec import layout, tables
+from fec.done import Done, read_markers, write_done
+from fec.errors import RunFailed
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.progress import event
-from fec.storage import Storage, open_storage
+from fec.storage import Storage
 
 if TYPE_CHECKING:
     from components.collect.step import Parameters
 
-MAX_GROUPS: Final = 200
+# A bucket answers in 50-100 ms.
 _READERS: Final = 16
 _FACES: Final = ("face_a", "face_b", "face_c")
 
@@ -40,42 +39,22 @@ class Survivors:
     funnel: Mapping[str, Any]
 
 
-def collect(parameters: Parameters) -> list[str]:
-    """Do the step; see ``components.collect.step.run``."""
-    if parameters.triplets_per_record_shard < 1:
-        raise ConfigurationError(
-            f"triplets_per_record_shard {parameters.triplets_per_record_shard}: expected 1 or more"
-        )
-    if not 1 <= parameters.max_groups <= MAX_GROUPS:
-        raise ConfigurationError(f"max_groups {parameters.max_groups}: expected 1 to {MAX_GROUPS}")
-    storage = open_storage(parameters.root)
+def collect(
+    storage: Storage,
+    parameters: Parameters,
+    shards: range,
+    images: int,
+    image_outcomes: Mapping[str, int],
+    fingerprint: str,
+) -> Done:
+    """Write ``collect/<split>/`` from the manifests of ``shards``; see ``components.collect.step.run``.
+
+    ``images`` are those of the plan, ``image_outcomes`` what became of them.
+    """
     split = parameters.split
-    plan = read_done(storage, layout.plan_dir(split))
-    if plan is None:
-        raise RunFailed(f"{parameters.root} has no finished plan of {split}: run the plan step first")
-    shards = range(int(plan.details["num_shards"]))
-    verified = _markers(storage, [layout.faces_dir(split, shard) for shard in shards], "faces")
-    fetched = _markers(storage, [layout.images_dir(split, shard) for shard in shards], "download")
-    directory = layout.collect_dir(split)
-    fingerprint = identity.fingerprint(
-        {
-            "step": "collect",
-            "plan": plan.digest,
-            "faces": [done.digest for done in verified],
-            "images": [done.digest for done in fetched],
-            "seed": parameters.seed,
-            "triplets_per_record_shard": parameters.triplets_per_record_shard,
-        }
-    )
-    done = finished(storage, directory, fingerprint)
-    if done is None:
-        outcomes = Counter[str]()
-        for marker in fetched:
-            outcomes.update({key: n for key, n in marker.counts.items() if key in list(ImageOutcome)})
-        triplets = tables.read_table(storage, f"{layout.plan_dir(split)}/triplets.parquet")
-        survivors = select(triplets, _verified(storage, split, shards), outcomes, plan.counts["images"], parameters)
-        done = _write(storage, parameters, survivors, fingerprint)
-    return [str(group) for group in Group.all(done.counts["record_shards"], parameters.max_groups)]
+    triplets = tables.read_table(storage, f"{layout.plan_dir(split)}/triplets.parquet")
+    survivors = select(triplets, _verified(storage, split, shards), image_outcomes, images, parameters)
+    return _write(storage, parameters, survivors, fingerprint)
 
 
 def select(
@@ -87,14 +66,14 @@ def select(
     spread over shards.
     """
     ok = verified.filter(pc.equal(verified["outcome"], str(FaceOutcome.OK)))
-    places = [pc.index_in(triplets[name], value_set=ok["face_id"].combine_chunks()) for name in _FACES]
-    alive = pc.and_(pc.and_(places[0].is_valid(), places[1].is_valid()), places[2].is_valid())
-    surviving = triplets.filter(alive)
+    known = ok["face_id"].combine_chunks()
+    a, b, c = (pc.is_in(triplets[name], value_set=known) for name in _FACES)
+    surviving = triplets.filter(pc.and_(pc.and_(a, b), c))
     agreed = surviving.filter(surviving["odd_one_out"].is_valid())
     order = np.argsort(_shuffle_keys(agreed["line"].to_numpy(), parameters.seed), kind="stable")
     ordered = agreed.take(pa.array(order))
     count = len(ordered)
-    record_shards = -(-count // parameters.triplets_per_record_shard)
+    record_shards = min(count, parameters.record_shards or -(-count // parameters.triplets_per_record_shard))
     numbers = np.arange(count, dtype=np.int64) * record_shards // max(1, count)
     kept = ordered.drop_columns(["annotators"]).append_column("record_shard", pa.array(numbers, type=pa.int32()))
     used = pa.chunked_array([chunk for name in _FACES for chunk in ordered[name].chunks], type=pa.string())
@@ -113,13 +92,34 @@ def select(
         "no_consensus": len(surviving) - count,
         "types": {str(kind): types[kind] for kind in (1, 2, 3)},
         "outcomes": {
-            "images": dict(sorted(image_outcomes.items())),
+            "images": dict(image_outcomes),
             "faces": dict(sorted(Counter(verified["outcome"].to_pylist()).items())),
         },
     }
     return Survivors(
         kept.select(tables.COLLECTED.names).cast(tables.COLLECTED), faces.cast(tables.COLLECTED_FACES), funnel
     )
+
+
+def content_digest(triplets: pa.Table, faces: pa.Table) -> str:
+    """64 hex digits of all that records are made from, but for where the crops lie: that differs with the shards."""
+    digest = hashlib.sha256()
+    for name in (*_FACES, "line", "type", "odd_one_out", "record_shard", "votes"):
+        _update(digest, triplets[name])
+    by_id = faces.sort_by("face_id")
+    for name in ("face_id", "image_id", "crop_sha256", "confidence", "detector"):
+        _update(digest, by_id[name])
+    return digest.hexdigest()
+
+
+def _update(digest: Any, column: pa.ChunkedArray) -> None:
+    if pa.types.is_string(column.type):
+        digest.update("\n".join(column.to_pylist()).encode())
+    elif pa.types.is_list(column.type):
+        digest.update(pc.list_value_length(column).to_numpy().tobytes() + pc.list_flatten(column).to_numpy().tobytes())
+    else:
+        digest.update(column.to_numpy().tobytes())
+    digest.update(b"\0")
 
 
 def _shuffle_keys(lines: np.ndarray[Any, Any], seed: int) -> np.ndarray[Any, Any]:
@@ -129,26 +129,19 @@ def _shuffle_keys(lines: np.ndarray[Any, Any], seed: int) -> np.ndarray[Any, Any
     return np.frombuffer(b"".join(hashes), dtype=">u8")
 
 
-def _markers(storage: Storage, directories: Sequence[str], step: str) -> list[Done]:
-    """The markers of all ``directories``; raises RunFailed if some are missing."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        markers = list(pool.map(lambda directory: read_done(storage, directory), directories))
-    missing = [directory for directory, done in zip(directories, markers, strict=True) if done is None]
-    if missing:
-        shown = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
-        raise RunFailed(
-            f"the {step} step has not finished {len(missing)} of {len(directories)} shards ({shown}): run it first"
-        )
-    return [done for done in markers if done is not None]
-
-
 def _verified(storage: Storage, split: str, shards: range) -> pa.Table:
     """The faces' manifests of all shards as one table, with the shard as a column."""
-    columns = ["face_id", "image_id", "outcome", "crop_name", "crop_sha256"]
+    columns = [name for name in tables.COLLECTED_FACES.names if name != "shard"] + ["outcome"]
 
     def read(shard: int) -> pa.Table:
         path = f"{layout.faces_dir(split, shard)}/{layout.FACES_TABLE}"
-        table = tables.read_table(storage, path, columns=columns)
+        try:
+            table = tables.read_table(storage, path, columns=columns)
+        except (FileNotFoundError, pa.ArrowInvalid):
+            raise RunFailed(
+                f"{path} is missing or spoiled, though its marker is there: delete the marker beside it and run the "
+                "faces step again"
+            ) from None
         return table.append_column("shard", pa.array(np.full(len(table), shard, dtype=np.int32)))
 
     with ThreadPoolExecutor(_READERS) as pool:
@@ -156,31 +149,36 @@ def _verified(storage: Storage, split: str, shards: range) -> pa.Table:
 
 
 def _write(storage: Storage, parameters: Parameters, survivors: Survivors, fingerprint: str) -> Done:
-    directory = layout.collect_dir(parameters.split)
-    funnel = json.dumps(survivors.funnel, indent=1) + "\n"
-    storage.write(f"{directory}/funnel.json", funnel.encode())
+    split = parameters.split
+    directory = layout.collect_dir(split)
+    # From here on the folder is unfinished, whatever an earlier run left in it.
+    storage.delete(f"{directory}/{layout.DONE}")
+    funnel = (json.dumps(survivors.funnel, indent=1) + "\n").encode()
+    storage.write(f"{directory}/funnel.json", funnel)
     if not survivors.funnel["records"]:
-        raise RunFailed(_where_they_went(parameters.split, survivors.funnel))
-    count = int(survivors.funnel["record_shards"])
-    _remove_stale_records(storage, parameters.split, count)
-    written = {
-        "triplets": tables.write_table(storage, f"{directory}/triplets.parquet", survivors.triplets),
-        "faces": tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", survivors.faces),
-    }
-    event("collected", _summary(parameters.split, survivors.funnel), funnel=survivors.funnel)
+        raise RunFailed(_where_they_went(split, survivors.funnel))
+    digest = content_digest(survivors.triplets, survivors.faces)
+    _remove_stale_records(storage, split, digest)
+    tables.write_table(storage, f"{directory}/triplets.parquet", survivors.triplets)
+    tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", survivors.faces)
+    event("collected", _summary(split, survivors.funnel), funnel=survivors.funnel)
     counts = {key: value for key, value in survivors.funnel.items() if isinstance(value, int)}
-    digest = identity.fingerprint(written | {"funnel": hashlib.sha256(funnel.encode()).hexdigest()})
-    return write_done(storage, directory, Done("collect", fingerprint, digest, counts))
+    details = {"funnel_sha256": hashlib.sha256(funnel).hexdigest()}
+    return write_done(storage, directory, Done("collect", fingerprint, digest, counts, details))
 
 
-def _remove_stale_records(storage: Storage, split: str, count: int) -> None:
-    """Delete record files that readers would take in by their name, but that are not of this collection."""
-    current = {layout.record_name(split, number, count) for number in range(count)}
-    ours = f"{layout.PROBLEM}-{layout.RECORD_SPLIT[split]}-"
-    for entry in list(storage.list("records")):
-        name = entry.path.split("/")[2 if entry.path.startswith("records/_done/") else 1]
-        if name.startswith(ours) and name not in current:
-            storage.delete(entry.path)
+def _remove_stale_records(storage: Storage, split: str, digest: str) -> None:
+    """Delete the split's record files of other collections than ``digest``: readers take in whatever lies there."""
+    paths = {entry.path for entry in storage.list("records") if f"-{layout.RECORD_SPLIT[split]}-" in entry.path}
+    markers = sorted(path for path in paths if path.startswith("records/_done/"))
+    done = read_markers(storage, [path.removesuffix(f"/{layout.DONE}") for path in markers])
+    current = {
+        path for path, marker in zip(markers, done, strict=True) if marker and marker.details.get("collect") == digest
+    }
+    kept = current | {f"records/{path.split('/')[2]}" for path in current}
+    # Markers come first, so that none outlives what it marks.
+    for path in sorted(paths - kept, key=lambda path: (path not in markers, path)):
+        storage.delete(path)
 
 
 def _summary(split: str, funnel: Mapping[str, Any]) -> str:
@@ -199,5 +197,5 @@ def _where_they_went(split: str, funnel: Mapping[str, Any]) -> str:
         f"no triplet of {split} is left to train on: of {funnel['images']:,} images {funnel['fetched']:,} were fetched "
         f"(lost: {losses('images', 'fetched')}), of {funnel['faces']:,} faces {funnel['faces_ok']:,} verified "
         f"(lost: {losses('faces', 'ok')}), of {funnel['triplets']:,} triplets {funnel['triplets_ok']:,} survived, "
-        f"{funnel['no_consensus']:,} of them without a consensus"
+        f"{funnel['no_consensus']:,} of them without a consensus; see {layout.collect_dir(split)}/funnel.json"
     )

@@ -12,6 +12,8 @@ def datagen(
     group: str,
     image_size: int = 64,
     jpeg_quality: int = 90,
+    layout: str = "triplets",
+    preset: str = "fec_base",
     workers: int = 0,
 ) -> str:
     """Write the TFRecord files of a group of record shards.
@@ -22,7 +24,9 @@ def datagen(
         group: The record shards to write, INDEX/COUNT; 0/1 is all of them.
         image_size: Side of the square faces in the records, pixels.
         jpeg_quality: Of the faces in the records, 1 to 100.
-        workers: Threads that encode faces; 0 is one a core.
+        layout: triplets (each example holds its faces), faces (each face once, triplets as ids) or both.
+        preset: fec_base (all triplets) or fec_tiny (a sample).
+        workers: Threads that encode faces; 0 is one a core, more for a bucket.
 
     Returns:
         The group.
@@ -38,6 +42,8 @@ def datagen(
                 group=group,
                 image_size=image_size,
                 jpeg_quality=jpeg_quality,
+                layout=layout,
+                preset=preset,
                 workers=workers,
             )
         )

@@ -1,78 +1,86 @@
-"""Every face of a task made small once, in a file on disk: a face is in ten triplets, memory holds none of them."""
+"""Every face made small once, in a file on disk: a face is in ten triplets, and memory holds none of them.
+
+The tasks of one machine share the file: it lies where the root's unfinished work does, one task at a time adds
+to it, and what a killed task had made stays. A frame of it is the crop's SHA-256, the length of the small
+face's JPEG, the CRC-32C of both, the JPEG.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import mmap
+import os
+import struct
+from array import array
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Final, NamedTuple, Self
 
 import cv2
+import google_crc32c
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from components.datagen.square import square_face
 from fec import layout
 from fec.errors import RunFailed
-from fec.journal import Journal
 from fec.progress import track
 from fec.storage import Storage
 
-# Faces under way a worker: enough to keep it busy while the file is written, few enough to hold in memory.
-_AHEAD = 8
+_FRAME: Final = struct.Struct("<32sII")
+# Crops a thread is given at a time, and such portions under way a thread: enough to keep all of them busy.
+_PORTION: Final = 16
+_AHEAD: Final = 2
 
 
-@dataclass(frozen=True)
-class Crop:
-    """A verified crop: where it lies below the root, and the digest it must have."""
+class Crop(NamedTuple):
+    """A verified crop: where it lies below the root, and the SHA-256 it must have, 64 hex digits."""
 
-    face_id: str
     path: str
     sha256: str
 
 
 class FaceCache:
-    """The small faces of a task by face id. A killed task's cache is taken up again by the next one."""
+    """The small faces of a split's crops, all of one size and quality; use as a context manager."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "faces"
-        self._journal = Journal(folder / "faces.journal")
-        self._file = self._path.open("a+b")
-        size = self._file.seek(0, 2)
-        self._places: dict[str, tuple[int, int]] = {}
-        for row in self._journal.rows:
-            if row["end"] <= size:
-                self._places[row["face"]] = (row["start"], row["end"])
-        self._map: mmap.mmap | None = None
+        self._file: BinaryIO | None = None
+        self._starts: NDArray[np.int64] = np.empty(0, np.int64)
+        self._lengths: NDArray[np.int32] = np.empty(0, np.int32)
 
-    def fill(self, storage: Storage, crops: Sequence[Crop], size: int, quality: int, workers: int) -> None:
-        """Make the faces of ``crops`` that are not there yet.
+    def fill(
+        self, storage: Storage, split: str, faces: pa.Table, needed: NDArray[np.bool_], size: int, quality: int,
+        workers: int,
+    ) -> None:  # fmt: skip
+        """Make those of ``faces`` (COLLECTED_FACES) that are ``needed``, a bool a row, and not there yet.
 
-        Raises RunFailed, naming the file, if a crop is missing, spoiled or unreadable.
+        Waits while another task adds to the file. Raises RunFailed, naming the crop, if it is missing, spoiled or
+        unreadable.
         """
-        missing = [crop for crop in crops if crop.face_id not in self._places]
-        if not missing:
-            return
         cv2.setNumThreads(1)
-        with track("encode faces", len(crops), "faces") as progress, ThreadPoolExecutor(workers) as pool:
-            progress.advance(len(crops) - len(missing))
-            for crop, face in _in_order(pool, storage, missing, size, quality, _AHEAD * workers):
-                start = self._file.tell()
-                self._file.write(face)
-                self._places[crop.face_id] = (start, start + len(face))
-                self._file.flush()
-                self._journal.append({"face": crop.face_id, "start": start, "end": start + len(face)})
-                progress.advance()
-
-    def __getitem__(self, face_id: str) -> bytes:
-        if self._map is None:
+        self._starts = np.full(len(faces), -1, np.int64)
+        self._lengths = np.zeros(len(faces), np.int32)
+        self._file = _locked(self._path)
+        try:
+            self._recover(faces)
+            missing = np.flatnonzero(needed & (self._starts < 0))
+            if len(missing):
+                self._make(storage, split, faces, missing, size, quality, workers)
+        finally:
             self._file.flush()
-            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        start, end = self._places[face_id]
-        return self._map[start:end]
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def __getitem__(self, row: int) -> bytes:
+        """The JPEG of the face in that row of ``faces``, which must have been needed."""
+        assert self._file is not None
+        length = int(self._lengths[row])
+        return os.pread(self._file.fileno(), length, int(self._starts[row]))
 
     def __enter__(self) -> Self:
         return self
@@ -80,28 +88,100 @@ class FaceCache:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._map is not None:
-            self._map.close()
-        self._file.close()
-        self._journal.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _recover(self, faces: pa.Table) -> None:
+        """Find what is there already; cut off what is not whole."""
+        assert self._file is not None
+        crops, starts, lengths = bytearray(), array("q"), array("i")
+        end = 0
+        self._file.seek(0)
+        for crop, face in _frames(self._file):
+            crops += crop
+            starts.append(end + _FRAME.size)
+            lengths.append(len(face))
+            end += _FRAME.size + len(face)
+        self._file.truncate(end)
+        self._file.seek(end)
+        if not starts:
+            return
+        known = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(starts), [None, pa.py_buffer(bytes(crops))])
+        digests = b"".join(map(bytes.fromhex, faces["crop_sha256"].to_pylist()))
+        wanted = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(faces), [None, pa.py_buffer(digests)])
+        place = pc.index_in(wanted, value_set=known).fill_null(-1).to_numpy()
+        rows = np.flatnonzero(place >= 0)
+        self._starts[rows] = np.asarray(starts)[place[rows]]
+        self._lengths[rows] = np.asarray(lengths)[place[rows]]
+
+    def _make(
+        self, storage: Storage, split: str, faces: pa.Table, rows: NDArray[np.int64], size: int, quality: int,
+        workers: int,
+    ) -> None:  # fmt: skip
+        assert self._file is not None
+        end = self._file.tell()
+
+        def portion(at: int) -> list[tuple[int, bytes, bytes]]:
+            part = rows[at : at + _PORTION]
+            crops = _crops(split, faces.take(part))
+            return [
+                (row, bytes.fromhex(crop.sha256), _small(storage, crop, size, quality))
+                for row, crop in zip(part.tolist(), crops, strict=True)
+            ]
+
+        with track("make faces small", len(rows), "faces") as progress, ThreadPoolExecutor(workers) as pool:
+            under_way: deque[Future[list[tuple[int, bytes, bytes]]]] = deque()
+            try:
+                for at in range(0, len(rows) + _PORTION * _AHEAD * workers, _PORTION):
+                    if at < len(rows):
+                        under_way.append(pool.submit(portion, at))
+                    if at < _PORTION * _AHEAD * workers or not under_way:
+                        continue
+                    done = under_way.popleft().result()
+                    for row, crop, face in done:
+                        self._file.write(_frame(crop, face))
+                        self._starts[row], self._lengths[row] = end + _FRAME.size, len(face)
+                        end += _FRAME.size + len(face)
+                    self._file.flush()
+                    progress.advance(len(done))
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, storage: Storage, crops: Sequence[Crop], size: int, quality: int, ahead: int
-) -> Iterator[tuple[Crop, bytes]]:
-    """The small faces of ``crops`` in their order, at most ``ahead`` of them under way."""
-    waiting: deque[tuple[Crop, Future[bytes]]] = deque()
-    for crop in crops:
-        waiting.append((crop, pool.submit(_small, storage, crop, size, quality)))
-        if len(waiting) >= ahead:
-            first, face = waiting.popleft()
-            yield first, face.result()
-    for crop, face in waiting:
-        yield crop, face.result()
+def _locked(path: Path) -> BinaryIO:
+    """The cache, held by this process alone; another one that is done with all of it may remove it meanwhile."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
+
+
+def _frame(crop: bytes, face: bytes) -> bytes:
+    return _FRAME.pack(crop, len(face), google_crc32c.value(crop + face)) + face
+
+
+def _frames(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Crop's digest and face of each frame, up to the first that is not whole."""
+    while len(header := file.read(_FRAME.size)) == _FRAME.size:
+        crop, length, crc = _FRAME.unpack(header)
+        face = file.read(length)
+        if len(face) != length or google_crc32c.value(crop + face) != crc:
+            return
+        yield crop, face
+
+
+def _crops(split: str, faces: pa.Table) -> list[Crop]:
+    columns = (faces[name].to_pylist() for name in ("shard", "crop_name", "crop_sha256"))
+    return [
+        Crop(f"{layout.faces_dir(split, shard)}/{name}", sha256) for shard, name, sha256 in zip(*columns, strict=True)
+    ]
 
 
 def _small(storage: Storage, crop: Crop, size: int, quality: int) -> bytes:
-    advice = "run the faces step of its shard again"
+    advice = "run `fec verify`, then delete that folder's _DONE.json and run the faces and collect steps again"
     try:
         data = storage.read(crop.path)
     except FileNotFoundError:

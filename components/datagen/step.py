@@ -1,10 +1,23 @@
-"""Write the TFRecord files of a group of record shards, each example with its three faces inside."""
+"""Write the record files of a group of record shards: examples with their faces inside, or faces and ids apart."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from fec import identity, layout
 from fec.command import parameter
+from fec.done import Done, read_done, read_markers
+from fec.errors import ConfigurationError, RunFailed
+from fec.layout import Group
+from fec.presets import PRESETS, Preset, preset_named
+from fec.storage import Storage, open_storage
+
+TRIPLETS: Final = "triplets"
+FACES: Final = "faces"
+BOTH: Final = "both"
+LAYOUTS: Final = (TRIPLETS, FACES, BOTH)
 
 
 @dataclass(frozen=True)
@@ -16,7 +29,65 @@ class Parameters:
     group: str = parameter(help="the record shards to write, INDEX/COUNT: 0/1 is all of them")
     image_size: int = parameter(help="side of the square faces in the records, pixels", default=64)
     jpeg_quality: int = parameter(help="of the faces in the records, 1 to 100", default=90)
-    workers: int = parameter(help="threads that encode faces; 0: one a core", default=0)
+    layout: str = parameter(
+        help="triplets: each example holds its faces; faces: each face once, triplets as ids; or both",
+        default=TRIPLETS,
+    )
+    preset: str = parameter(help=f"{' or '.join(PRESETS)}: all triplets, or a sample", default="fec_base")
+    workers: int = parameter(help="threads that encode faces; 0: one a core, more for a bucket", default=0)
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """The ``number``-th file of ``kind`` (a method of Examples); its name begins with ``problem``."""
+
+    kind: str
+    problem: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be made of a split, and what every file's name and marker say of it.
+
+    ``triplets`` and ``record_shards`` are those of the preset, ``collected`` is the digest of what collect put out.
+    """
+
+    parameters: Parameters
+    preset: Preset
+    triplets: int
+    record_shards: int
+    collected: str
+
+    def files(self, record_shards: Iterable[int]) -> list[RecordFile]:
+        """The files that these record shards have in the layout."""
+        name = self.preset.name
+        kinds = []
+        if self.parameters.layout in (TRIPLETS, BOTH):
+            kinds.append(("triplets", name))
+        if self.parameters.layout in (FACES, BOTH):
+            kinds += [("faces", layout.faces_problem(name)), ("ids", layout.triplets_problem(name))]
+        return [RecordFile(kind, problem, number) for number in record_shards for kind, problem in kinds]
+
+    def fingerprint(self, file: RecordFile) -> str:
+        return identity.fingerprint({"step": "datagen", "file": [file.kind, file.number], **self.details})
+
+    @property
+    def details(self) -> dict[str, str | int]:
+        """What all files of the job have in common; goes into their markers."""
+        p = self.parameters
+        return {
+            "collect": self.collected,
+            "preset": self.preset.name,
+            "image_size": p.image_size,
+            "jpeg_quality": p.jpeg_quality,
+        }
+
+    def path(self, file: RecordFile) -> str:
+        return layout.record_file(self.parameters.split, file.number, self.record_shards, file.problem)
+
+    def done_dir(self, file: RecordFile) -> str:
+        return layout.record_done_dir(self.parameters.split, file.number, self.record_shards, file.problem)
 
 
 def run(parameters: Parameters) -> str:
@@ -25,7 +96,46 @@ def run(parameters: Parameters) -> str:
     Raises ConfigurationError for values that make no sense, and RunFailed if the collect step is missing or
     a crop is not the one the manifest was written for.
     """
-    from components.datagen.writing import write_records
+    _check(parameters)
+    preset = preset_named(parameters.preset)
+    group = Group.parse(parameters.group)
+    storage = open_storage(parameters.root)
+    split = parameters.split
+    collected = read_done(storage, layout.collect_dir(split))
+    if collected is None:
+        raise RunFailed(f"{parameters.root} has no collected triplets of {split}: run the collect step first")
+    triplets = collected.counts["records"]
+    record_shards = preset.record_shards(split, triplets, collected.counts["record_shards"])
+    job = Job(parameters, preset, preset.triplets(split, triplets), record_shards, collected.digest)
+    if missing := unfinished(storage, job, job.files(group.of(record_shards))):
+        from components.datagen.writing import write_records
 
-    write_records(parameters)
+        write_records(storage, job, missing)
     return parameters.group
+
+
+def unfinished(storage: Storage, job: Job, files: Sequence[RecordFile]) -> list[RecordFile]:
+    """Those of ``files`` that are not there as the job wants them."""
+    markers = read_markers(storage, [job.done_dir(file) for file in files])
+    sizes = {entry.path: entry.size for entry in storage.list("records")} if any(markers) else {}
+
+    def there(file: RecordFile, done: Done | None) -> bool:
+        return (
+            done is not None
+            and done.fingerprint == job.fingerprint(file)
+            and sizes.get(job.path(file)) == done.counts["bytes"]
+        )
+
+    return [file for file, done in zip(files, markers, strict=True) if not there(file, done)]
+
+
+def _check(parameters: Parameters) -> None:
+    p = parameters
+    for ok, name, expected in (
+        (8 <= p.image_size <= 1024, "image_size", "8 to 1024 pixels"),
+        (1 <= p.jpeg_quality <= 100, "jpeg_quality", "1 to 100"),
+        (p.layout in LAYOUTS, "layout", f"one of {', '.join(LAYOUTS)}"),
+        (0 <= p.workers <= 256, "workers", "0 (by the cores) to 256"),
+    ):
+        if not ok:
+            raise ConfigurationError(f"{name} {getattr(p, name)!r}: expected {expected}")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_an_example_is_the_bytes_tensorflow_makes() -> None:
             return tf.train.Feature(float_list=tf.train.FloatList(value=values))
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
-    def example(features: dict[str, Values]) -> tf.train.Example:
+    def example(features: Mapping[str, Values]) -> tf.train.Example:
         return tf.train.Example(features=tf.train.Features(feature={k: feature(v) for k, v in features.items()}))
 
     payload = EXAMPLE.encode()

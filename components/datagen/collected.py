@@ -1,0 +1,61 @@
+"""What collect wrote, in arrays: 25 bytes a triplet, whatever its faces weigh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fec import layout, tables
+from fec.storage import Storage
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The first ``n`` triplets in the order of the records, and all collected faces (COLLECTED_FACES).
+
+    ``used``: int32 [n, 3], rows of ``faces``. ``odd_one_out``, ``type``: int8 [n], 1..3. The votes of triplet i
+    are ``votes[vote_ends[i]:vote_ends[i + 1]]``, a byte each.
+    """
+
+    faces: pa.Table
+    used: NDArray[np.int32]
+    odd_one_out: NDArray[np.int8]
+    type: NDArray[np.int8]
+    votes: bytes
+    vote_ends: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.used)
+
+
+def read_collected(storage: Storage, split: str, triplets: int) -> Collected:
+    """The first ``triplets`` collected triplets of the split."""
+    directory = layout.collect_dir(split)
+    faces = tables.read_table(storage, f"{directory}/{layout.FACES_TABLE}").combine_chunks()
+    ids = faces["face_id"].combine_chunks()
+    used, odd, kind, votes, lengths = [], [], [], [], []
+    with storage.local_copy(f"{directory}/triplets.parquet") as path, pq.ParquetFile(path) as file:
+        left = triplets
+        for batch in file.iter_batches():
+            part = batch.slice(0, left)
+            used.append(np.stack([_rows(part[name], ids) for name in ("face_a", "face_b", "face_c")], axis=1))
+            odd.append(part["odd_one_out"].to_numpy())
+            kind.append(part["type"].to_numpy())
+            votes.append(part["votes"].flatten().to_numpy().tobytes())
+            lengths.append(pc.list_value_length(part["votes"]).to_numpy())
+            left -= len(part)
+            if not left:
+                break
+    ends = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
+    return Collected(faces, np.concatenate(used), np.concatenate(odd), np.concatenate(kind), b"".join(votes), ends)
+
+
+def _rows(face_ids: Any, known: Any) -> NDArray[np.int32]:
+    rows: NDArray[np.int32] = pc.index_in(face_ids, value_set=known).to_numpy(zero_copy_only=False)
+    return rows

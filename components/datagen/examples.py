@@ -1,0 +1,103 @@
+"""What stands in a record file: a payload an example, for each kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.datagen.arrangement import Arrangement, arrange, most_held
+from components.datagen.collected import Collected
+from components.datagen.face_cache import FaceCache
+from fec.face_records import FaceExample, IdTripletExample
+from fec.presets import first_row
+from fec.records import TripletExample
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples of each record shard; ``cache`` must hold the faces of the shards asked for."""
+
+    collected: Collected
+    record_shards: int
+    cache: FaceCache
+
+    def triplets(self, number: int) -> Iterator[bytes]:
+        """Triplets with their faces inside, in the order of collect."""
+        c = self.collected
+        ids = self._face_ids
+        ends = c.vote_ends.tolist()
+        for row in self._rows(number):
+            x, y, z = c.used[row].tolist()
+            yield TripletExample(
+                (self.cache[x], self.cache[y], self.cache[z]),
+                (ids[x], ids[y], ids[z]),
+                int(c.odd_one_out[row]),
+                int(c.type[row]),
+                c.votes[ends[row] : ends[row + 1]],
+            ).encode()
+
+    def faces(self, number: int) -> Iterator[bytes]:
+        """The faces that this shard's ids are the first to name, in the order of that."""
+        face_range = self._face_range(number)
+        rows = self.arrangement.faces[face_range]
+        uses = self.arrangement.uses[face_range].tolist()
+        for face, row, count in zip(self.collected.faces.take(rows).to_pylist(), rows.tolist(), uses, strict=True):
+            yield FaceExample(
+                face["face_id"],
+                self.cache[row],
+                face["image_id"],
+                face["crop_sha256"],
+                face["confidence"],
+                face["detector"],
+                count,
+            ).encode()
+
+    def ids(self, number: int) -> Iterator[bytes]:
+        """Triplets that name their faces, those that share faces after one another."""
+        c = self.collected
+        ids = self._face_ids
+        for place in self._rows(number):
+            row = int(self.arrangement.triplets[place])
+            x, y, z = c.used[row].tolist()
+            votes = c.votes[c.vote_ends[row] : c.vote_ends[row + 1]]
+            counts = (votes.count(1), votes.count(2), votes.count(3))
+            yield IdTripletExample((ids[x], ids[y], ids[z]), int(c.odd_one_out[row]), int(c.type[row]), counts).encode()
+
+    def needed(self, kind: str, number: int) -> NDArray[np.int64]:
+        """The rows of the faces that must be small before the file can be written."""
+        if kind == "ids":
+            return np.empty(0, np.int64)
+        if kind == "faces":
+            return self.arrangement.faces[self._face_range(number)]
+        rows = self._rows(number)
+        return np.unique(self.collected.used[rows.start : rows.stop]).astype(np.int64)
+
+    @cached_property
+    def arrangement(self) -> Arrangement:
+        return arrange(self.collected.used)
+
+    @cached_property
+    def faces_held(self) -> int:
+        """The most faces a reader of the ids holds at a time."""
+        starts = [
+            first_row(number, len(self.collected), self.record_shards) for number in range(self.record_shards + 1)
+        ]
+        return most_held(self.arrangement, self.collected.used, np.array(starts))
+
+    @cached_property
+    def _face_ids(self) -> list[str]:
+        ids: list[str] = self.collected.faces["face_id"].to_pylist()
+        return ids
+
+    def _rows(self, number: int) -> range:
+        count = len(self.collected)
+        return range(first_row(number, count, self.record_shards), first_row(number + 1, count, self.record_shards))
+
+    def _face_range(self, number: int) -> slice:
+        rows = self._rows(number)
+        until = self.arrangement.faces_until
+        return slice(int(until[rows.start]), int(until[rows.stop]))
