@@ -20,11 +20,12 @@ MAX_BYTES: Final = 10_000
 
 @dataclass(frozen=True)
 class RuntimeParameter:
-    """A parameter of a compiled pipeline: its KFP type, such as NUMBER_INTEGER, and whether it must be given."""
+    """A parameter of a compiled pipeline: its KFP type, such as NUMBER_INTEGER, and its default if it has one."""
 
     name: str
     kind: str
     required: bool
+    default: Any = None
 
 
 def declared(package: Path) -> dict[str, RuntimeParameter]:
@@ -34,7 +35,10 @@ def declared(package: Path) -> dict[str, RuntimeParameter]:
             inputs = next(yaml.safe_load_all(file))["root"].get("inputDefinitions", {}).get("parameters", {})
         return {
             name: RuntimeParameter(
-                name, value["parameterType"], not (value.get("isOptional", False) or "defaultValue" in value)
+                name=name,
+                kind=value["parameterType"],
+                required=not (value.get("isOptional", False) or "defaultValue" in value),
+                default=value.get("defaultValue"),
             )
             for name, value in inputs.items()
         }

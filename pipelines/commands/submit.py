@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.timeout < 0 or options.poll_interval <= 0:
         raise ConfigurationError("--timeout must be 0 or more, and --poll-interval more than 0 seconds")
 
-    from pipelines import runtime_parameters, submit
+    from pipelines import limits, runtime_parameters, submit
     from pipelines.kfp_endpoint import connect
 
     with tempfile.TemporaryDirectory() as folder:
@@ -50,9 +50,12 @@ def run(options: argparse.Namespace) -> int:
         if not options.package_file:
             _compile(compile_options, package)
         declared = runtime_parameters.declared(package)
+        parameters = runtime_parameters.parse(options.parameters, declared)
+        if "max_groups" in declared:
+            limits.check(package, int(parameters.get("max_groups", declared["max_groups"].default)))
         submission = submit.Submission(
             package=package,
-            parameters=runtime_parameters.parse(options.parameters, declared),
+            parameters=parameters,
             pipeline_name=options.pipeline_name,
             experiment=options.experiment,
             run_name=options.run_name,

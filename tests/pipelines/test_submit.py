@@ -162,6 +162,7 @@ def test_time_is_up_before_the_run_is(server: PipelinesServer, capsys: pytest.Ca
         ((*PARAMETERS, "seed=1", "seed=2"), ["seed", "twice"]),
         ((*PARAMETERS, "seed"), ["seed", "NAME=VALUE"]),
         ((*PARAMETERS, "detector=" + "x" * 10_001), ["detector", "10,000"]),
+        ((*PARAMETERS, "max_groups=2000"), ["max_groups 2000", "1 MiB", "several shards"]),
         (("--timeout", "-1", *PARAMETERS), ["--timeout"]),
         (("--experiment", " ", *PARAMETERS), ["experiment"]),
         (("--existing-token-file", "/nowhere", *PARAMETERS), ["--existing-token-file", "/nowhere"]),
