@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from dataclasses import dataclass
 
@@ -61,15 +62,15 @@ def _order(used: NDArray[np.int32]) -> Rows:
     count = len(used)
     flat = used.ravel()
     by_face = np.argsort(flat, kind="stable")
-    starts = np.searchsorted(flat[by_face], np.arange(int(flat.max()) + 2)).tolist()
-    triplets_of = (by_face // 3).tolist()
-    faces_of = used.tolist()
+    starts = array("q", np.searchsorted(flat[by_face], np.arange(int(flat.max()) + 2)).tobytes())
+    triplets_of = array("i", (by_face // 3).astype(np.int32).tobytes())
+    faces_of = array("i", flat.tobytes())
     held = bytearray(len(starts))
     taken = bytearray(count)
     missing = bytearray([3]) * count
     # Triplets by how many new faces they need; an entry that has become cheaper since is passed over.
     waiting: tuple[deque[int], deque[int], deque[int]] = (deque(), deque(), deque())
-    order: list[int] = []
+    order = array("q")
     untouched = iter(range(count))
     while len(order) < count:
         triplet = _next(waiting, missing, taken)
@@ -77,14 +78,14 @@ def _order(used: NDArray[np.int32]) -> Rows:
             triplet = next(number for number in untouched if not taken[number])
         taken[triplet] = 1
         order.append(triplet)
-        for face in faces_of[triplet]:
+        for face in faces_of[3 * triplet : 3 * triplet + 3]:
             if not held[face]:
                 held[face] = 1
                 for other in triplets_of[starts[face] : starts[face + 1]]:
                     if not taken[other]:
                         missing[other] -= 1
                         waiting[missing[other]].append(other)
-    return np.array(order, np.int64)
+    return np.array(order)
 
 
 def _next(waiting: tuple[deque[int], ...], missing: bytearray, taken: bytearray) -> int | None:
