@@ -7,7 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ class Access:
         help="URL of Kubeflow Pipelines (else KFP_ENDPOINT, else the cluster we run in)", default=""
     )
     ui_host: str = parameter(help="URL of its pages, if it is another one", default="")
-    namespace: str = parameter(help="namespace of a multi-user Kubeflow (else KFP_NAMESPACE)", default="")
+    namespace: str = parameter(help="of a multi-user Kubeflow, that of your profile (else KFP_NAMESPACE)", default="")
     existing_token: str = parameter(
         help="bearer token; KFP_EXISTING_TOKEN or --existing-token-file keep it out of the process list",
         default="",
@@ -100,7 +100,7 @@ class Endpoint:
     client: Any
     url: str
     pages: str
-    namespace: str | None
+    namespace: str | None = None
 
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """What a function of the client's generated API gives, within a time; errors as the user's or the run's."""
@@ -121,7 +121,7 @@ def connect(access: Access) -> Endpoint:
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it announces each try again; the last error says it all
     shown = access.endpoint or access.kube_context or "this cluster"
     client = _explained(shown, lambda: _client(access))
-    endpoint = Endpoint(client, shown, access.ui_host or access.endpoint or "/pipeline", access.namespace or None)
+    endpoint = Endpoint(client, shown, access.ui_host or access.endpoint or "/pipeline")
     health = endpoint.call(client.healthzs.healthz_service_get_healthz)
     if health.multi_user is None and health.pipeline_store is None:
         answer = endpoint.call(client.healthzs.healthz_service_get_healthz, _preload_content=False)
@@ -130,9 +130,11 @@ def connect(access: Access) -> Endpoint:
                 f"endpoint {shown}: what answers is not the Kubeflow Pipelines API (a login page?); give the URL under "
                 "which /apis/v2beta1/healthz answers, and a token"
             )
-    if health.multi_user and not endpoint.namespace:
+    if not health.multi_user:
+        return endpoint  # where it knows no namespaces, it refuses them
+    if not access.namespace:
         raise ConfigurationError(f"endpoint {shown} is a multi-user Kubeflow: give --namespace, that of your profile")
-    return endpoint
+    return replace(endpoint, namespace=access.namespace)
 
 
 def _client(access: Access) -> Any:

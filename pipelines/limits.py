@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from fec.errors import ConfigurationError
+from pipelines.compiled import read_spec
 
 # Of an object in Kubernetes' store, about; Argo's own limit for a workflow is the same.
 MAX_WORKFLOW_BYTES: Final = 1 << 20
@@ -42,8 +41,7 @@ class Load:
 
 def load(package: Path, groups: int) -> Load:
     """The load of the pipeline compiled into ``package`` when each of its loops has ``groups`` iterations."""
-    with open(package) as file:
-        spec = next(yaml.safe_load_all(file))
+    spec = read_spec(package)
     components, executors = spec["components"], spec["deploymentSpec"]["executors"]
     pods = 1 + _pods(spec["root"], components, groups)
     tasks = [task for component in (spec["root"], *components.values()) for task in _tasks(component)]

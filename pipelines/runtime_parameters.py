@@ -7,10 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
-
-import yaml
 
 from fec.errors import ConfigurationError
 
@@ -28,24 +25,17 @@ class RuntimeParameter:
     default: Any = None
 
 
-def declared(package: Path) -> dict[str, RuntimeParameter]:
-    """The parameters of the compiled pipeline in ``package``, by name; ConfigurationError if it is none."""
-    try:
-        with open(package) as file:
-            inputs = next(yaml.safe_load_all(file))["root"].get("inputDefinitions", {}).get("parameters", {})
-        return {
-            name: RuntimeParameter(
-                name=name,
-                kind=value["parameterType"],
-                required=not (value.get("isOptional", False) or "defaultValue" in value),
-                default=value.get("defaultValue"),
-            )
-            for name, value in inputs.items()
-        }
-    except OSError as error:
-        raise ConfigurationError(f"{package}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, StopIteration, KeyError, TypeError, AttributeError):
-        raise ConfigurationError(f"{package} is no compiled pipeline; fec compile writes one") from None
+def declared(spec: Mapping[str, Any]) -> dict[str, RuntimeParameter]:
+    """The parameters of a compiled pipeline (pipelines.compiled.read_spec), by name."""
+    return {
+        name: RuntimeParameter(
+            name=name,
+            kind=value["parameterType"],
+            required=not (value.get("isOptional", False) or "defaultValue" in value),
+            default=value.get("defaultValue"),
+        )
+        for name, value in spec["root"].get("inputDefinitions", {}).get("parameters", {}).items()
+    }
 
 
 def parse(words: Iterable[str], parameters: Mapping[str, RuntimeParameter]) -> dict[str, Any]:

@@ -90,30 +90,22 @@ def submit(endpoint: Endpoint, submission: Submission) -> Submitted:
     return Submitted(run.run_id, endpoint.run_url(run.run_id), reused=False)
 
 
-def wait(
-    endpoint: Endpoint,
-    run_id: str,
-    *,
-    timeout: float = 0.0,
-    interval: float = 10.0,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
+def wait(endpoint: Endpoint, run_id: str, *, timeout: float = 0.0, interval: float = 10.0) -> None:
     """Return when the run has succeeded, saying how far it is.
 
     ``timeout`` (seconds, 0: none) ends the waiting, not the run. Raises RunFailed where the run failed, with the tasks
     that did, where time is up, and where the API was gone for longer than PATIENCE.
     """
-    started = answered = clock()
+    started = answered = time.monotonic()
     said = ""
     while True:
         try:
             run = endpoint.call(endpoint.client.runs.run_service_get_run, run_id)
-            answered = clock()
+            answered = time.monotonic()
         except (Unavailable, Unreachable) as error:
-            if clock() - answered > PATIENCE:
+            if time.monotonic() - answered > PATIENCE:
                 raise RunFailed(f"{error}; the run goes on, and the same command waits for it again") from None
-            sleep(interval)
+            time.sleep(interval)
             continue
         line = _progress(run)
         if line != said:
@@ -123,9 +115,9 @@ def wait(
             return
         if run.state in FAILED:
             raise RunFailed(_failure(run, endpoint.run_url(run_id)))
-        if timeout and clock() - started + interval > timeout:
+        if timeout and time.monotonic() - started + interval > timeout:
             raise RunFailed(f"the run is still {run.state} after {timeout:g} s; it goes on, {endpoint.run_url(run_id)}")
-        sleep(interval)
+        time.sleep(interval)
 
 
 def _pipeline(endpoint: Endpoint, name: str) -> str:

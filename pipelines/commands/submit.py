@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from fec import command
 from fec.errors import ConfigurationError
 from pipelines.kfp_endpoint import Access
 from pipelines.options import CompileOptions
+
+# The exit code of a command that Ctrl-C ended, as shells have it.
+INTERRUPTED = 130
 
 SUMMARY = "Run the pipeline on Kubeflow Pipelines: compile it, upload it if it is new, start it, and wait if asked to."
 
@@ -43,13 +47,14 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError("--timeout must be 0 or more, and --poll-interval more than 0 seconds")
 
     from pipelines import limits, runtime_parameters, submit
+    from pipelines.compiled import read_spec
     from pipelines.kfp_endpoint import connect
 
     with tempfile.TemporaryDirectory() as folder:
         package = Path(options.package_file or Path(folder, "fec_pipeline.yaml"))
         if not options.package_file:
             _compile(compile_options, package)
-        declared = runtime_parameters.declared(package)
+        declared = runtime_parameters.declared(read_spec(package))
         parameters = runtime_parameters.parse(options.parameters, declared)
         if "max_groups" in declared:
             limits.check(package, int(parameters.get("max_groups", declared["max_groups"].default)))
@@ -66,7 +71,11 @@ def run(options: argparse.Namespace) -> int:
         submitted = submit.submit(endpoint, submission)
     print(submitted.url, flush=True)
     if options.wait:
-        submit.wait(endpoint, submitted.run_id, timeout=options.timeout, interval=options.poll_interval)
+        try:
+            submit.wait(endpoint, submitted.run_id, timeout=options.timeout, interval=options.poll_interval)
+        except KeyboardInterrupt:
+            print("stopped waiting; the run goes on, and the same command waits for it again", file=sys.stderr)
+            return INTERRUPTED
     return 0
 
 

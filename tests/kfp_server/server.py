@@ -114,8 +114,8 @@ class PipelinesServer:
         raise Failure(501, f"this server has no {request.method} {request.path}")
 
     def _create_experiment(self, body: dict[str, Any]) -> dict[str, Any]:
-        if self.multi_user and not body.get("namespace"):
-            raise Failure(400, "an experiment needs a namespace in multi-user mode")
+        if self.multi_user != bool(body.get("namespace")):
+            raise Failure(400, "an experiment has a namespace in multi-user mode, and only there")
         _absent(self.experiments, display_name=body["display_name"], namespace=body.get("namespace", ""))
         made = {"experiment_id": _id(), "namespace": "", "created_at": _now(), "storage_state": "AVAILABLE"}
         self.experiments.append(made | body)

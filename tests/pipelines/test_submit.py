@@ -145,6 +145,27 @@ def test_waiting_outlives_an_outage(server: PipelinesServer) -> None:
     assert server.outages == 0
 
 
+def test_waiting_ends_when_the_api_is_gone_for_too_long(
+    server: PipelinesServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipelines.submit.PATIENCE", 0.0)
+    server.outages = 3
+    assert submit(server, "--wait", *PARAMETERS) == 1
+    assert "the run goes on, and the same command waits for it again" in capsys.readouterr().err
+
+
+def test_an_interrupted_wait_leaves_the_run_alone(
+    server: PipelinesServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.submit.time.sleep", interrupt)
+    assert submit(server, "--wait", *PARAMETERS) == 130
+    assert "the run goes on" in capsys.readouterr().err
+    assert server.runs[0]["state"] == "RUNNING"
+
+
 def test_time_is_up_before_the_run_is(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
     server.ends = "RUNNING"
     assert submit(server, "--wait", "--timeout", "0.1", *PARAMETERS) == 1
@@ -260,6 +281,11 @@ def test_a_multi_user_kubeflow_needs_a_namespace(capsys: pytest.CaptureFixture[s
         assert submit(server, "--namespace", "team-a", *PARAMETERS) == 0
         assert server.violations == []
         assert [thing["namespace"] for thing in server.experiments + server.pipelines] == ["team-a", "team-a"]
+
+
+def test_a_namespace_is_left_out_where_there_are_none(server: PipelinesServer) -> None:
+    assert submit(server, "--namespace", "team-a", *PARAMETERS) == 0
+    assert server.experiments[0]["namespace"] == ""
 
 
 def test_an_access_does_not_show_its_secrets() -> None:
