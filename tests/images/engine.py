@@ -76,6 +76,8 @@ def _started(folder: Path) -> Iterator[str]:
     finally:
         daemon.terminate()
         daemon.wait(60)
+        # The network of the host, which dockerd mounts for its containers and leaves mounted.
+        subprocess.run(["umount", str(folder / "exec" / "netns" / "default")], capture_output=True)
 
 
 def base_image() -> str:

@@ -22,7 +22,7 @@ Built = Callable[[str], Image]
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with serve(scenario(portraits=16, train_triplets=40, eval_triplets=16)) as running:
+    with serve(scenario(portraits=24, train_triplets=60, eval_triplets=24)) as running:
         yield running
 
 
