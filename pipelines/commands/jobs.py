@@ -32,7 +32,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     status = actions.add_parser("status", help="how far a Job and its shards are")
     _add_job(status)
     status.add_argument("--root", default="", help="storage root (default: what the Job was started with)")
-    status.add_argument("--problem", default=layout.PROBLEM, help="preset of datagen's records (default: %(default)s)")
+    status.add_argument(
+        "--problem",
+        default=layout.PROBLEM,
+        help="datagen: what the record files' names begin with (default: %(default)s)",
+    )
     status.add_argument("--per-shard", action="store_true", help="a line for each shard")
     status.add_argument("--json", action="store_true", help="one JSON object instead")
     _add_cluster(status)

@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> str:
     for shard, fetched in ((0, 30), (2, 12)):
         done = Done("download", "f", "d", {"images": 40, "ok": fetched})
         write_done(storage, layout.images_dir("train", shard), done)
-    counts = {"records": 2500, "record_shards": 3}
+    counts = {"records": 5000, "record_shards": 3}
     write_done(storage, layout.collect_dir("train"), Done("collect", "f", "d", counts))
     write_done(storage, layout.record_done_dir("train", 1, 3), Done("datagen", "f", "d", {"triplets": 1000}))
     return str(root)
@@ -147,6 +147,15 @@ def test_the_record_files_of_datagen_are_its_shards(
     assert "datagen train: 1 of 3 shards done (33%)\n  triplets=1,000\n  not done: 0,2" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("problem", "files"), [("fec_tiny", 2), ("faces-fec_base", 3), ("triplets-fec_tiny", 2)])
+def test_the_files_of_another_problem_are_counted_apart(
+    kubeconfig: str, root: str, capsys: pytest.CaptureFixture[str], problem: str, files: int
+) -> None:
+    arguments = ("--split", "train", "--root", root, "--kubeconfig", kubeconfig, "--problem", problem)
+    assert fec("status", "datagen", *arguments) == 0
+    assert f"datagen train: 0 of {files} shards done" in capsys.readouterr().out
+
+
 def test_a_job_is_deleted_and_then_there_is_none(
     server: KubeServer, kubeconfig: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +183,7 @@ def test_a_second_job_of_the_same_name_is_one_line(kubeconfig: str, capsys: pyte
         ((*LAUNCH, "--", "--attempt", "5"), ["after --", "--attempt"]),
         (("status", "download", "--split", "train"), ["no such Job", "--root"]),
         (("status", "download", "--split", "eval", "--root", "{root}"), ["plan has not finished for eval"]),
+        (("status", "datagen", "--split", "train", "--root", "{root}", "--problem", "fec"), ["'fec'", "fec_tiny"]),
         (("launch", "plan"), ["plan", "download"]),
     ],
 )
