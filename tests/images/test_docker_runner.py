@@ -105,23 +105,6 @@ def test_a_missing_image_is_one_clear_line(options: list[str], tmp_path: Path) -
     assert "'localhost/none:1' is not on this machine; build it with fec images build" in failed.stderr
 
 
-def test_relative_paths_are_seen_from_where_the_command_was_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    given = {"root": "root", "train_csv": "root/train.csv", "eval_csv": "eval.csv", "faced_weights": "", "seed": 0}
-    absolute, found = containers.on_this_machine(given, "d", "t")
-    assert absolute["root"] == f"{tmp_path}/root"
-    assert found == containers.Containers("d", "t", (f"{tmp_path}/eval.csv",), (f"{tmp_path}/root",))
-
-
-def test_remote_paths_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    given = {"root": "gs://b/r", "train_csv": "https://a/x.zip", "eval_csv": "gs://b/e", "faced_weights": ""}
-    assert containers.on_this_machine(given, "d", "t") == (given, containers.Containers("d", "t"))
-
-
 def _run(settings: containers.Containers, folder: Path, command: list[str]) -> int:
     """One task as kfp.local's DockerRunner would have it run."""
     import docker
