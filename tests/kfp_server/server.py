@@ -257,6 +257,7 @@ def _now() -> str:
 class _Handler(BaseHTTPRequestHandler):
     state: PipelinesServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or every answer waits 40 ms for the client to acknowledge its head
 
     def do_GET(self) -> None:
         self._handle(b"")

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+import yaml
 
 from tests.kfp_server.server import PipelinesServer, serving
 
@@ -80,17 +81,27 @@ def test_a_run_is_watched_to_its_end_in_an_experiment_that_is_there_already(
 
 
 @pytest.mark.parametrize(
-    ("parameters", "reason"),
+    ("change", "reason"),
     [
-        (PARAMETERS[:2], "'eval_csv' is missing"),
-        ((*PARAMETERS, "shards=3"), "no parameter 'shards'"),
-        ((*PARAMETERS, "max_shards=many"), "no NUMBER_INTEGER"),
+        ({"eval_csv": None}, "'eval_csv' is missing"),
+        ({"shards": 3}, "no parameter 'shards'"),
+        ({"max_shards": "many"}, "no NUMBER_INTEGER"),
+        ({"detector": "x" * 10_001}, "longer than 10000 bytes"),
     ],
 )
 def test_parameters_the_pipeline_has_not_are_refused(
-    server: PipelinesServer, package: str, parameters: tuple[str, ...], reason: str
+    server: PipelinesServer, package: str, change: dict[str, object], reason: str
 ) -> None:
-    assert kfp(server, "run", "create", "-e", "fec", "-f", package, *parameters).returncode != 0
+    assert ask(server, "POST", "/apis/v2beta1/experiments", {"display_name": "fec"}) == 200
+    given = {"root": "gs://bucket/fec", "train_csv": "a.csv", "eval_csv": "b.csv"} | change
+    spec, platform = yaml.load_all(Path(package).read_text(), Loader=yaml.CSafeLoader)
+    run = {
+        "display_name": "trial",
+        "experiment_id": server.experiments[0]["experiment_id"],
+        "pipeline_spec": {"pipeline_spec": spec, "platform_spec": platform},
+        "runtime_config": {"parameters": {name: value for name, value in given.items() if value is not None}},
+    }
+    assert ask(server, "POST", "/apis/v2beta1/runs", run) == 400
     assert reason in server.violations[0]
     assert server.runs == []
 
