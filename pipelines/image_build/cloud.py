@@ -56,7 +56,7 @@ def connect(project: str = "", bucket: str = "", region: str = "global") -> Clou
     try:
         import google.auth
         import google.auth.exceptions
-        from google.cloud import storage  # type: ignore[attr-defined]
+        from google.cloud import storage
         from google.cloud.devtools import cloudbuild_v1
     except ImportError:
         raise ConfigurationError("Cloud Build needs its client: pip install 'fec[gcb]'") from None

@@ -27,7 +27,7 @@ ARGUMENTS = {"BASE_IMAGE": "python:3.11-slim", "VERSION": "1"}
 def storage() -> Iterator[Any]:
     from gcp_storage_emulator.server import create_server
     from google.auth.credentials import AnonymousCredentials
-    from google.cloud import storage  # type: ignore[attr-defined]
+    from google.cloud import storage
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
