@@ -164,5 +164,9 @@ def read_table(
     filters: list[tuple[str, str, Any]] | None = None,
 ) -> pa.Table:
     """Read a table, only ``columns`` of it and only the rows that pass ``filters`` (pyarrow's form)."""
-    source = pa.BufferReader(storage.read(path))
+    # In memory of Arrow's own: one of its threads that lets go of a Python object while the interpreter ends
+    # aborts the process, after all work is done.
+    copy = pa.BufferOutputStream()
+    copy.write(storage.read(path))
+    source = pa.BufferReader(copy.getvalue())
     return pq.read_table(source, columns=None if columns is None else list(columns), filters=filters)
