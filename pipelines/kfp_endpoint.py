@@ -119,6 +119,8 @@ def connect(access: Access) -> Endpoint:
     if not (access.endpoint or access.kube_context or os.environ.get("KF_PIPELINES_ENDPOINT") or IN_CLUSTER.exists()):
         raise ConfigurationError("no endpoint: give --endpoint URL, such as http://localhost:8080, or set KFP_ENDPOINT")
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it announces each try again; the last error says it all
+    if access.endpoint and not access.endpoint.startswith(("http://", "https://")):
+        raise ConfigurationError(f"endpoint {access.endpoint!r}: expected http://… or https://…")
     shown = access.endpoint or access.kube_context or "this cluster"
     client = _explained(shown, lambda: _client(access))
     endpoint = Endpoint(client, shown, access.ui_host or access.endpoint or "/pipeline")
@@ -175,11 +177,15 @@ def _explained(url: str, action: Callable[[], Any]) -> Any:
     except urllib3.exceptions.HTTPError as error:
         reason = getattr(error, "reason", None) or error
         raise Unreachable(f"endpoint {url} cannot be reached: {_line(reason)}") from None
+    except OSError as error:
+        raise ConfigurationError(f"endpoint {url}: {_line(error)}") from None
 
 
 def _said(url: str, error: Any) -> FecError:
     """An answer that is no success, as an error of ours."""
     status, message = error.status or 0, _line(_message(error))
+    if not status:
+        return Unreachable(f"endpoint {url} cannot be reached: {message}")
     if status == 401:
         return ConfigurationError(
             f"endpoint {url} does not know us (401): give a token (--existing-token-file, "

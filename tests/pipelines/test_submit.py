@@ -218,6 +218,22 @@ def test_an_endpoint_where_nothing_listens_is_one_line() -> None:
     assert f"endpoint {url} cannot be reached" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "options", "word"),
+    [
+        ("localhost:8080", (), "http://"),
+        ("https://127.0.0.1:9", ("--ssl-ca-cert", "/nowhere.pem"), "endpoint https://127.0.0.1:9"),
+        ("https://{server}", (), "cannot be reached"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_spoken_to_is_one_line(
+    server: PipelinesServer, capsys: pytest.CaptureFixture[str], url: str, options: tuple[str, ...], word: str
+) -> None:
+    url = url.replace("{server}", server.url.removeprefix("http://"))
+    assert fec("--endpoint", url, "-f", package(), *options, *PARAMETERS) == 2
+    assert word in one_line(capsys)
+
+
 def test_no_endpoint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert fec("-f", package(), *PARAMETERS) == 2
     assert "--endpoint" in one_line(capsys)
