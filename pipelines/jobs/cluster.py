@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -40,6 +41,7 @@ class JobState:
 
 def connect(kubeconfig: str = "", context: str = "", namespace: str = "") -> Cluster:
     """The cluster of a kubeconfig's context, or the one we run in; ConfigurationError where there is none."""
+    import yaml
     from kubernetes import client, config
 
     try:
@@ -51,9 +53,11 @@ def connect(kubeconfig: str = "", context: str = "", namespace: str = "") -> Clu
         api_client = config.new_client_from_config(kubeconfig or None, context or None)
         named = (chosen.get("context") or {}).get("namespace", "")
     except config.ConfigException as error:
-        if kubeconfig or context:
+        if kubeconfig or context or os.environ.get("KUBECONFIG"):
             raise ConfigurationError(f"kubeconfig {kubeconfig or '(default)'}: {_line(error)}") from None
         api_client, named = _in_cluster(), ""
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"kubeconfig {kubeconfig or '(default)'}: {_line(error)}") from None
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it announces each try again; the last error says it all
     return Cluster(client.BatchV1Api(api_client), namespace or named or "default", api_client.configuration.host)
 
@@ -118,6 +122,8 @@ def _asked(cluster: Cluster, function: Callable[..., Any], *arguments: Any, **op
         if error.status == 404:
             return None
         message = _line(_message(error))
+        if not error.status:
+            raise ConfigurationError(f"the cluster at {cluster.host} cannot be reached: {message}") from None
         if error.status == 409:
             raise ConfigurationError(f"{message}; look at it with fec jobs status, or give another --name") from None
         if error.status in (401, 403):

@@ -218,10 +218,34 @@ def test_a_cluster_where_nothing_listens_is_one_line(tmp_path: Path) -> None:
     assert f"the cluster at {url} cannot be reached" in done.stderr
 
 
-def test_no_kubeconfig_is_one_line(
+@pytest.mark.parametrize("content", [None, "", "clusters: [", "just text", "apiVersion: v1\nkind: Config\n"])
+def test_a_kubeconfig_that_is_none_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    if content is not None:
+        kubeconfig.write_text(content)
+    assert fec(*LAUNCH, "--kubeconfig", str(kubeconfig)) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    assert str(kubeconfig) in said
+
+
+def test_no_cluster_at_all_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fec(*LAUNCH, "--kubeconfig", str(tmp_path / "none")) == 2
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    assert fec(*LAUNCH) == 2
+    assert "no cluster" in capsys.readouterr().err
+
+
+def test_a_cluster_that_does_not_speak_https_is_one_line(
+    server: KubeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubeconfig = Path(server.kubeconfig(tmp_path))
+    kubeconfig.write_text(kubeconfig.read_text().replace("http://", "https://"))
+    assert fec(*LAUNCH, "--kubeconfig", str(kubeconfig)) == 2
     said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "kubeconfig" in said
+    assert said.count("\n") == 1, said
+    assert "cannot be reached" in said
