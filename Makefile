@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.installed-dev
+STAMP := $(DEV)
 DEMO := $(VENV)/.installed-demo
 DEMO_ROOT ?= demo-root
 WORKERS ?= 2
@@ -62,3 +63,4 @@ clean: ## remove what was made
 	rm -rf $(VENV) $(DEMO_ROOT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache fec_pipeline.yaml
 
 -include images/images.mk
+-include pipelines/t2t/t2t.mk

@@ -33,7 +33,7 @@ class RunArguments:
     num_train_shards: int = parameter(help="shards the train images are spread over", default=8)
     num_eval_shards: int = parameter(help="shards the eval images are spread over", default=2)
     max_shards: int = parameter(help="a trial: only as much of each split as fills N shards; 0: all", default=0)
-    max_groups: int = parameter(help="tasks a loop over shards is cut into", default=2)
+    max_groups: int = parameter(help="tasks a loop over shards is cut into; each works in parallel itself", default=1)
     allow_network: tuple[str, ...] = parameter(
         help="addresses beside the public ones that images may come from, such as 127.0.0.0/8", default=()
     )

@@ -28,7 +28,18 @@ class Fec:
             *(sys.executable, "-m", "pipelines.cli", "run"),
             *("--train-csv", str(self.csvs["train"]), "--eval-csv", str(self.csvs["eval"]), "--root", str(root)),
             *("--allow-network", "127.0.0.0/8", "--requests-per-second", "500"),
-            *("--num-train-shards", "37", "--num-eval-shards", "2", "--train-steps", "8", "--json", *more),
+            *(
+                "--num-train-shards",
+                "37",
+                "--num-eval-shards",
+                "2",
+                "--max-groups",
+                "3",
+                "--train-steps",
+                "8",
+                "--json",
+                *more,
+            ),
         ]
 
     def start(self, root: Path, *more: str) -> subprocess.Popen[str]:
