@@ -50,8 +50,15 @@ class Journal:
         return rows
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add one row of JSON-serialisable values."""
-        self._file.write((json.dumps(row, separators=(",", ":")) + "\n").encode())
+        """Add one row of JSON-serialisable values, or nothing and raise OSError if the disk does not take it."""
+        line = memoryview((json.dumps(row, separators=(",", ":")) + "\n").encode())
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError:
+            self._file.truncate(end)
+            raise
 
     def clear(self) -> None:
         """Forget all rows, once what they stand for is stored for good."""

@@ -2,6 +2,9 @@
 
 A segment exists once its manifest does. Both are put under a number nobody has taken, never over
 something else, so two tasks that were started on one shard by mistake cannot spoil each other's work.
+
+The order of a seal is tar, manifest, journal cleared. A kill between any two of them leaves what the next
+SegmentWriter finishes: it finds its own bytes by comparing, and goes on behind them.
 """
 
 from __future__ import annotations
@@ -10,23 +13,30 @@ import hashlib
 import io
 import re
 import tarfile
-from collections.abc import Collection, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fec import layout, tables
 from fec.errors import RunFailed
 from fec.journal import Journal
 from fec.outcomes import ImageOutcome
+from fec.progress import event
 from fec.storage import Storage
 
-# A segment is read into memory once, when it is put, and a task on a small node holds a few.
+# A segment is in memory while it is put: one at a time in a process, so that small nodes do.
 SEGMENT_BYTES: Final = 64 << 20
+_PUTTING: Final = threading.Lock()
 _BLOCK: Final = tarfile.BLOCKSIZE
+_FORGET: Final = "delete the segment's .tar and .parquet and the _DONE.json beside them to fetch its images again"
 _NAME: Final = re.compile(r"segment-(\d{5})\.(tar|parquet)$")
 
 
@@ -83,17 +93,28 @@ def stored_images(storage: Storage, split: str, shard: int) -> dict[str, StoredI
     """What the shard's segments say of each image they tried, by image id.
 
     Of several rows for one image the later segment's counts, but a final outcome is never taken back by a
-    transient one.
+    transient one, nor a fetched image by anything else. Raises RunFailed for a manifest that cannot be read.
     """
     known: dict[str, StoredImage] = {}
     for number in sorted(_numbers(storage, split, shard, "parquet")):
-        rows = tables.read_table(storage, f"{layout.segment(split, shard, number)}.parquet").to_pylist()
-        for row in rows:
+        for row in _read_manifest(storage, f"{layout.segment(split, shard, number)}.parquet"):
             image = _from_row(row, number)
             before = known.get(image.image_id)
-            if before is None or before.outcome.transient or not image.outcome.transient:
+            if before is None or _rank(image.outcome) >= _rank(before.outcome):
                 known[image.image_id] = image
     return known
+
+
+def _rank(outcome: ImageOutcome) -> int:
+    return 2 if outcome is ImageOutcome.FETCHED else 0 if outcome.transient else 1
+
+
+def _read_manifest(storage: Storage, path: str) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = tables.read_table(storage, path).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise RunFailed(f"{path} cannot be read ({str(error)[:200]}); restore it, or {_FORGET}") from None
+    return rows
 
 
 def read_original(storage: Storage, split: str, shard: int, image: StoredImage) -> bytes:
@@ -107,51 +128,51 @@ def read_original(storage: Storage, split: str, shard: int, image: StoredImage) 
     try:
         data = storage.read_range(path, image.offset, image.length)
     except FileNotFoundError:
-        raise RunFailed(f"{path} is missing, though its manifest is there; restore it, or delete both") from None
+        raise RunFailed(f"{path} is missing, though its manifest is there; restore it, or {_FORGET}") from None
     if hashlib.sha256(data).hexdigest() != image.sha256:
         raise RunFailed(
             f"{path}: the bytes of {image.url} at {image.offset} are not those that were stored; "
-            f"restore the file, or delete it and its manifest to fetch its images again"
+            f"restore the file, or {_FORGET}"
         )
     return data
 
 
-def originals(
-    storage: Storage, split: str, shard: int, wanted: Collection[str] | None = None
-) -> Iterator[tuple[StoredImage, bytes]]:
-    """The fetched images of a shard (only those ``wanted``, by image id) with their bytes, in the order they lie in."""
-    images = [
-        image
-        for image in stored_images(storage, split, shard).values()
-        if image.outcome is ImageOutcome.FETCHED and (wanted is None or image.image_id in wanted)
-    ]
-    for image in sorted(images, key=lambda image: (image.segment, image.offset or 0)):
-        yield image, read_original(storage, split, shard, image)
-
-
 def adopt_orphans(storage: Storage, split: str, shard: int, urls: Mapping[str, str]) -> None:
-    """Give a manifest to segments whose task died between tar and manifest; ``urls`` by image id."""
+    """Give a manifest to segments whose task died with its disk between tar and manifest; ``urls`` by image id.
+
+    Call it after what is in the journal was sealed: its owner knows more of a segment than the tar does.
+    """
     orphans = _numbers(storage, split, shard, "tar") - _numbers(storage, split, shard, "parquet")
     for number in sorted(orphans):
-        path = f"{layout.segment(split, shard, number)}.tar"
+        base = layout.segment(split, shard, number)
+        at = datetime.now(UTC)
         rows = []
-        with tarfile.open(fileobj=io.BytesIO(storage.read(path))) as tar:
-            for member in tar:
-                image_id = member.name.partition(".")[0]
-                content = tar.extractfile(member)
-                if image_id in urls and content is not None:
-                    at = datetime.now(UTC)
+        try:
+            for image_id, offset, data in _members(storage.read(f"{base}.tar")):
+                if image_id in urls:
                     tried = Tried(image_id, urls[image_id], ImageOutcome.FETCHED, "found in a segment", 0, at)
-                    digest = hashlib.sha256(content.read()).hexdigest()
-                    rows.append(_row(tried, member.offset_data, member.size, digest))
-        storage.write_if_absent(f"{layout.segment(split, shard, number)}.parquet", _manifest(rows))
+                    rows.append(_row(tried, offset, len(data), hashlib.sha256(data).hexdigest()))
+        except tarfile.TarError as error:
+            event("spoiled", f"{base}.tar cannot be read ({error}); its images are fetched again", severity="WARNING")
+            continue
+        storage.write_if_absent(f"{base}.parquet", _manifest(rows))
+
+
+def _members(content: bytes) -> Iterator[tuple[str, int, bytes]]:
+    """The image id, offset and bytes of every member of a segment's tar."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            if file is not None:
+                yield member.name.partition(".")[0], member.offset_data, file.read()
 
 
 class SegmentWriter:
     """Stores originals and outcomes of one shard, each safe against a kill as soon as ``add`` returns.
 
     ``recovered`` is what a killed predecessor had added and not yet sealed. Use as a context manager; leaving
-    it by an exception keeps what was added for the next one.
+    it by an exception keeps what was added for the next one. Raises RunFailed while another process has the
+    shard's workspace, and where the disk or the root does not take what is written.
     """
 
     def __init__(self, storage: Storage, split: str, shard: int, segment_bytes: int = SEGMENT_BYTES) -> None:
@@ -161,65 +182,96 @@ class SegmentWriter:
         workspace = storage.workspace(self._directory)
         self._journal = Journal(workspace / "journal")
         self._path = workspace / "segment.tar"
-        self._rows = self._journal.rows
-        self._tar, lost = _opened(self._path, self._rows)
-        if lost:
-            rows, self._rows = self._rows, []
+        self._path.touch()
+        self._tar = io.FileIO(self._path, "r+")
+        self._rows, self._end = _whole(self._tar, self._journal.rows)
+        if len(self._rows) < len(self._journal.rows):
             self._journal.clear()
-            for row in rows:
+            for row in self._rows:
                 self._journal.append(row)
-                self._rows.append(row)
+        self._tar.truncate(self._end)
         self.recovered = {row["image_id"]: _tried(row) for row in self._rows}
+        if self._rows and self._holding(self._content()):
+            self.seal()
 
     def add(self, tried: Tried, data: bytes | None = None, extension: str = "bin") -> None:
         """Store an outcome, and the bytes of an image that was fetched; seals the segment when it is full."""
         offset = length = digest = None
-        if data is not None:
-            header = tarfile.TarInfo(f"{tried.image_id}.{extension}")
-            header.size = length = len(data)
-            header.mode = 0o644
-            offset = self._tar.tell() + _BLOCK
-            digest = hashlib.sha256(data).hexdigest()
-            self._tar.write(header.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-length % _BLOCK))
-            self._tar.flush()
-        row = _row(tried, offset, length, digest)
-        self._journal.append(row | {"finished_at": tried.finished_at.isoformat()})
+        with self._disk():
+            if data is not None:
+                header = tarfile.TarInfo(f"{tried.image_id}.{extension}")
+                header.size = length = len(data)
+                header.mode = 0o644
+                offset = self._end + _BLOCK
+                digest = hashlib.sha256(data).hexdigest()
+                self._tar.seek(self._end)
+                for piece in (header.tobuf(tarfile.USTAR_FORMAT), data, bytes(-length % _BLOCK)):
+                    _write(self._tar, piece)
+            row = _row(tried, offset, length, digest) | {"finished_at": tried.finished_at.isoformat()}
+            self._journal.append(row)
         self._rows.append(row)
-        if self._tar.tell() >= self._segment_bytes:
+        if offset is not None and length is not None:
+            self._end = _after(offset, length)
+        if self._end >= self._segment_bytes:
             self.seal()
 
     def seal(self) -> None:
         """Put what was added so far as a segment; does nothing if there is nothing."""
         if self._rows:
-            self._put()
-            self._tar.close()
-            self._path.unlink()
+            with _PUTTING:
+                self._put()
+            self._rows, self._end = [], 0
             self._journal.clear()
-            self._rows = []
-            self._tar, _ = _opened(self._path, self._rows)
+            self._tar.truncate(0)
 
     def _put(self) -> None:
-        self._tar.flush()
+        content = self._content()
         manifest = _manifest([row | {"finished_at": _moment(row["finished_at"])} for row in self._rows])
-        content = self._path.read_bytes()
-        content = content + bytes(2 * _BLOCK) if content else b""
-        taken = _numbers(self._storage, self._split, self._shard, "tar")
-        taken |= _numbers(self._storage, self._split, self._shard, "parquet")
-        # From the last one taken: it may be ours, put just before a kill.
-        for number in count(max(taken, default=0)):
-            base = layout.segment(self._split, self._shard, number)
-            if content and not self._is_there(f"{base}.tar", content):
-                continue
-            if self._is_there(f"{base}.parquet", manifest):
+        for number in self._holding(content):
+            if self._is_manifest(number, manifest):
+                return
+        taken = {
+            number for kind in ("tar", "parquet") for number in _numbers(self._storage, self._split, self._shard, kind)
+        }
+        for number in count(max(taken, default=-1) + 1):
+            path = f"{layout.segment(self._split, self._shard, number)}.tar"
+            if self._storage.write_if_absent(path, content) and self._is_manifest(number, manifest):
                 return
 
-    def _is_there(self, path: str, data: bytes) -> bool:
-        """Whether ``data`` stands at ``path``, put there now or before; False if something else does."""
-        if self._storage.write_if_absent(path, data):
-            return True
-        return self._storage.size(path) == len(data) and self._storage.read(path) == data
+    def _holding(self, content: bytes) -> list[int]:
+        """The segments whose tar has this ``content``: put just before a kill or a failure, or empty like this one."""
+        return [
+            int(match[1])
+            for entry in self._storage.list(self._directory)
+            if (match := _NAME.search(entry.path)) and match[2] == "tar"
+            if entry.size == len(content) and self._storage.read(entry.path) == content
+        ]
+
+    def _is_manifest(self, number: int, manifest: bytes) -> bool:
+        """Whether ``manifest`` is that of segment ``number``, put there now or before."""
+        path = f"{layout.segment(self._split, self._shard, number)}.parquet"
+        return self._storage.write_if_absent(path, manifest) or self._storage.read(path) == manifest
+
+    def _content(self) -> bytes:
+        """The tar, complete. It has one even if nothing was fetched: putting it is what takes the number."""
+        with self._disk():
+            self._tar.seek(self._end)
+            _write(self._tar, bytes(2 * _BLOCK))
+            self._tar.truncate()
+            return self._path.read_bytes()
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """A disk that is full is the user's to mend; what was added before stays good."""
+        try:
+            yield
+        except OSError as error:
+            raise RunFailed(
+                f"{self._path.parent} does not take any more ({error.strerror}); mend that and run again"
+            ) from None
 
     def close(self) -> None:
+        """Leave what is not sealed to the next writer."""
         self._tar.close()
         self._journal.close()
 
@@ -238,24 +290,29 @@ class SegmentWriter:
         self.close()
 
 
-def _opened(path: Path, rows: list[dict[str, Any]]) -> tuple[BinaryIO, bool]:
-    """The growing tar, cut to what the journal knows; and whether rows were dropped since their bytes are lost."""
-    file = path.open("a+b")
-    size = file.seek(0, io.SEEK_END)
+def _after(offset: int, length: int) -> int:
+    """Where the next member of a tar begins."""
+    return offset + length + -length % _BLOCK
+
+
+def _write(file: io.FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _whole(tar: io.FileIO, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """The journal's rows up to the first whose bytes were lost (by a loss of power), and where they end in the tar."""
     end = 0
-    lost = False
     for number, row in enumerate(rows):
-        if row["offset"] is None:
-            continue
-        after = row["offset"] + row["length"] + -row["length"] % _BLOCK
-        if after > size:
-            del rows[number:]
-            lost = True
-            break
-        end = after
-    file.truncate(end)
-    file.seek(end)
-    return file, lost
+        if row["offset"] is not None:
+            tar.seek(row["offset"])
+            after = _after(row["offset"], row["length"])
+            data = tar.read(after - row["offset"])
+            if len(data) < after - row["offset"] or hashlib.sha256(data[: row["length"]]).hexdigest() != row["sha256"]:
+                return rows[:number], end
+            end = after
+    return list(rows), end
 
 
 def _row(tried: Tried, offset: int | None, length: int | None, sha256: str | None) -> dict[str, Any]:
@@ -299,8 +356,6 @@ def _moment(value: str | datetime) -> datetime:
 
 
 def _manifest(rows: list[dict[str, Any]]) -> bytes:
-    import pyarrow.parquet as pq
-
     buffer = io.BytesIO()
     pq.write_table(tables.from_rows(rows, tables.SEGMENT), buffer, compression="zstd")
     return buffer.getvalue()
