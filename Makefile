@@ -19,7 +19,7 @@ demo: $(DEMO) ## the whole pipeline on real photographs, served on this machine
 	$(BIN)/fec demo --root $(DEMO_ROOT)
 
 test: $(DEV) ## the test suite
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 test-kill: $(DEV) ## the slow tests: a run killed at many moments
 	$(BIN)/pytest -m slow tests/e2e

@@ -9,7 +9,7 @@ import pytest
 from pipelines.demo.site import Site
 from tests.e2e.conftest import TIMEOUT, Fec, digests
 
-pytestmark = [pytest.mark.xdist_group("failing-run"), pytest.mark.timeout(2 * TIMEOUT)]
+pytestmark = pytest.mark.timeout(2 * TIMEOUT)
 
 
 def row(*urls: str) -> str:

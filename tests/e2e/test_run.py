@@ -13,7 +13,7 @@ from pipelines.demo.scenario import Scenario
 from pipelines.demo.site import Site
 from tests.e2e.conftest import TIMEOUT, Fec, digests
 
-pytestmark = [pytest.mark.xdist_group("whole-run"), pytest.mark.timeout(2 * TIMEOUT)]
+pytestmark = pytest.mark.timeout(2 * TIMEOUT)
 
 
 @pytest.fixture(scope="module")
