@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fec import identity
 from fec.storage import Storage
 
 # plan/<split>/images.parquet: one row a unique URL, sorted by (shard, image_id).
@@ -145,6 +146,15 @@ COLLECTED_FACES: Final = pa.schema(
 def from_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """A table of ``schema`` from rows keyed by column name; an absent key is null."""
     return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def verified_digest(faces: Iterable[tuple[str, str, str | None, str | None]]) -> str:
+    """64 hex digits of what later steps read of a faces manifest: a change of these rows changes them.
+
+    ``faces`` are (face_id, outcome, crop_name, crop_sha256) in the order of the table; the latter two are None
+    unless the outcome is ok.
+    """
+    return identity.fingerprint({"faces": [list(face) for face in faces]})
 
 
 def write_table(storage: Storage, path: str, table: pa.Table, *, row_group_size: int = 65_536) -> str:

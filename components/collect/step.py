@@ -39,8 +39,8 @@ class Parameters:
 def run(parameters: Parameters) -> list[str]:
     """Write ``collect/<split>/``; returns the groups of record shards, such as ``["0/2", "1/2"]``.
 
-    Raises RunFailed if a shard has not been through the faces step, or if no triplet is left; the funnel is
-    written all the same and says where they were lost.
+    Raises RunFailed if a shard has not been through the faces step, if a manifest is not the one its marker was
+    written for, or if no triplet is left; then the funnel is written all the same and says where they were lost.
     """
     _check(parameters)
     preset = preset_named(parameters.preset)
@@ -67,7 +67,8 @@ def run(parameters: Parameters) -> list[str]:
     if done is None:
         from components.collect.survivors import collect
 
-        done = collect(storage, parameters, shards, plan.counts["images"], _image_outcomes(tried), fingerprint)
+        manifests = [done.digest for done in verified]
+        done = collect(storage, parameters, manifests, plan.counts["images"], _image_outcomes(tried), fingerprint)
     collected = done.counts["records"]
     record_shards = preset.record_shards(split, collected, done.counts["record_shards"])
     enough = -(-preset.triplets(split, collected) // TRIPLETS_PER_GROUP)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # A bucket answers in 50-100 ms.
 _READERS: Final = 16
 _FACES: Final = ("face_a", "face_b", "face_c")
+# Of the plan's triplets; who voted is half of what they weigh.
+_COLUMNS: Final = [name for name in tables.TRIPLETS.names if name != "annotators"]
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,36 @@ class Survivors:
 def collect(
     storage: Storage,
     parameters: Parameters,
-    shards: range,
+    manifests: Sequence[str],
     images: int,
     image_outcomes: Mapping[str, int],
     fingerprint: str,
 ) -> Done:
-    """Write ``collect/<split>/`` from the manifests of ``shards``; see ``components.collect.step.run``.
+    """Write ``collect/<split>/`` from the faces' manifests; see ``components.collect.step.run``.
 
-    ``images`` are those of the plan, ``image_outcomes`` what became of them.
+    ``manifests`` are the digests of theirs, a shard each, ``images`` those of the plan, ``image_outcomes`` what
+    became of them.
     """
     split = parameters.split
-    triplets = tables.read_table(storage, f"{layout.plan_dir(split)}/triplets.parquet")
-    survivors = select(triplets, _verified(storage, split, shards), image_outcomes, images, parameters)
+    path = f"{layout.plan_dir(split)}/triplets.parquet"
+    try:
+        triplets = tables.read_table(storage, path, columns=_COLUMNS)
+    except (OSError, pa.ArrowInvalid):
+        raise RunFailed(_advice(path, "plan")) from None
+    verified = _verified(storage, split, manifests)
+    if unknown := _unknown_faces(triplets, verified):
+        raise RunFailed(
+            f"{path} names {unknown:,} faces that no manifest of the faces step has, so it is of another run: delete "
+            "the marker beside it and run the pipeline again"
+        )
+    survivors = select(triplets, verified, image_outcomes, images, parameters)
     return _write(storage, parameters, survivors, fingerprint)
 
 
 def select(
     triplets: pa.Table, verified: pa.Table, image_outcomes: Mapping[str, int], images: int, parameters: Parameters
 ) -> Survivors:
-    """What survives of ``triplets`` (TRIPLETS) given ``verified`` (VERIFIED with a column ``shard``).
+    """What survives of ``triplets`` (TRIPLETS without annotators) by ``verified`` (VERIFIED with a column ``shard``).
 
     The order depends on the seed and each triplet's line only, so it is the same however the images were
     spread over shards.
@@ -68,28 +81,29 @@ def select(
     ok = verified.filter(pc.equal(verified["outcome"], str(FaceOutcome.OK)))
     known = ok["face_id"].combine_chunks()
     a, b, c = (pc.is_in(triplets[name], value_set=known) for name in _FACES)
-    surviving = triplets.filter(pc.and_(pc.and_(a, b), c))
-    agreed = surviving.filter(surviving["odd_one_out"].is_valid())
+    surviving = pc.and_(pc.and_(a, b), c)
+    agreed = triplets.filter(pc.and_(surviving, triplets["odd_one_out"].is_valid()))
     order = np.argsort(_shuffle_keys(agreed["line"].to_numpy(), parameters.seed), kind="stable")
     ordered = agreed.take(pa.array(order))
     count = len(ordered)
     record_shards = min(count, parameters.record_shards or -(-count // parameters.triplets_per_record_shard))
     numbers = np.arange(count, dtype=np.int64) * record_shards // max(1, count)
-    kept = ordered.drop_columns(["annotators"]).append_column("record_shard", pa.array(numbers, type=pa.int32()))
+    kept = ordered.append_column("record_shard", pa.array(numbers, type=pa.int32()))
     used = pa.chunked_array([chunk for name in _FACES for chunk in ordered[name].chunks], type=pa.string())
     faces = ok.filter(pc.is_in(ok["face_id"], value_set=pc.unique(used)))
     faces = faces.select(tables.COLLECTED_FACES.names).sort_by([("shard", "ascending"), ("face_id", "ascending")])
     types = Counter(ordered["type"].to_pylist())
+    triplets_ok = pc.sum(surviving, min_count=0).as_py()
     funnel = {
         "images": images,
         "fetched": image_outcomes.get(str(ImageOutcome.FETCHED), 0),
         "faces": len(verified),
         "faces_ok": len(ok),
         "triplets": len(triplets),
-        "triplets_ok": len(surviving),
+        "triplets_ok": triplets_ok,
         "records": count,
         "record_shards": record_shards,
-        "no_consensus": len(surviving) - count,
+        "no_consensus": triplets_ok - count,
         "types": {str(kind): types[kind] for kind in (1, 2, 3)},
         "outcomes": {
             "images": dict(image_outcomes),
@@ -129,23 +143,39 @@ def _shuffle_keys(lines: np.ndarray[Any, Any], seed: int) -> np.ndarray[Any, Any
     return np.frombuffer(b"".join(hashes), dtype=">u8")
 
 
-def _verified(storage: Storage, split: str, shards: range) -> pa.Table:
-    """The faces' manifests of all shards as one table, with the shard as a column."""
+def _verified(storage: Storage, split: str, manifests: Sequence[str]) -> pa.Table:
+    """The faces' manifests of all shards as one table, with the shard as a column; ``manifests`` are their digests."""
     columns = [name for name in tables.COLLECTED_FACES.names if name != "shard"] + ["outcome"]
 
     def read(shard: int) -> pa.Table:
         path = f"{layout.faces_dir(split, shard)}/{layout.FACES_TABLE}"
         try:
             table = tables.read_table(storage, path, columns=columns)
-        except (FileNotFoundError, pa.ArrowInvalid):
-            raise RunFailed(
-                f"{path} is missing or spoiled, though its marker is there: delete the marker beside it and run the "
-                "faces step again"
-            ) from None
+        except (OSError, pa.ArrowInvalid):
+            raise RunFailed(_advice(path, "faces")) from None
+        rows = zip(
+            *(table[name].to_pylist() for name in ("face_id", "outcome", "crop_name", "crop_sha256")), strict=True
+        )
+        if tables.verified_digest(rows) != manifests[shard]:
+            raise RunFailed(_advice(path, "faces"))
         return table.append_column("shard", pa.array(np.full(len(table), shard, dtype=np.int32)))
 
     with ThreadPoolExecutor(_READERS) as pool:
-        return pa.concat_tables(pool.map(read, shards))
+        return pa.concat_tables(pool.map(read, range(len(manifests))))
+
+
+def _unknown_faces(triplets: pa.Table, verified: pa.Table) -> int:
+    """How many faces of the triplets have no row in ``verified``, where each planned face must have one."""
+    used = pc.unique(pa.chunked_array([chunk for name in _FACES for chunk in triplets[name].chunks], type=pa.string()))
+    known = pc.sum(pc.is_in(used, value_set=verified["face_id"].combine_chunks()), min_count=0)
+    return len(used) - int(known.as_py())
+
+
+def _advice(path: str, step: str) -> str:
+    return (
+        f"{path} is missing, spoiled or of another run than its marker: delete the marker beside it and run the "
+        f"{step} step again"
+    )
 
 
 def _write(storage: Storage, parameters: Parameters, survivors: Survivors, fingerprint: str) -> Done:
@@ -159,11 +189,13 @@ def _write(storage: Storage, parameters: Parameters, survivors: Survivors, finge
         raise RunFailed(_where_they_went(split, survivors.funnel))
     digest = content_digest(survivors.triplets, survivors.faces)
     _remove_stale_records(storage, split, digest)
-    tables.write_table(storage, f"{directory}/triplets.parquet", survivors.triplets)
-    tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", survivors.faces)
+    written = {
+        "triplets_sha256": tables.write_table(storage, f"{directory}/triplets.parquet", survivors.triplets),
+        "faces_sha256": tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", survivors.faces),
+    }
     event("collected", _summary(split, survivors.funnel), funnel=survivors.funnel)
     counts = {key: value for key, value in survivors.funnel.items() if isinstance(value, int)}
-    details = {"funnel_sha256": hashlib.sha256(funnel).hexdigest()}
+    details = {"funnel_sha256": hashlib.sha256(funnel).hexdigest(), **written}
     return write_done(storage, directory, Done("collect", fingerprint, digest, counts, details))
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from components.faces.verification import Verdict, VerifiedFace, WantedFace, rejected
 from components.faces.verifiers import ImageTask, Verifiers
-from fec import identity, layout, tables
+from fec import layout, tables
 from fec.boxes import Box
 from fec.errors import RunFailed
 from fec.journal import Journal
@@ -107,9 +107,7 @@ def verify(
             tables.from_rows([asdict(face) for face in faces], tables.VERIFIED),
         )
         _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
-    digest = identity.fingerprint(
-        {"faces": [[face.face_id, face.outcome, face.crop_name, face.crop_sha256] for face in faces]}
-    )
+    digest = tables.verified_digest((face.face_id, face.outcome, face.crop_name, face.crop_sha256) for face in faces)
     counts = {"images": len({face.image_id for face in faces}), "faces": len(faces)}
     return Result(digest, counts | Counter(str(face.outcome) for face in faces))
 

@@ -108,8 +108,9 @@ def write(root: Path, scene: Scene, split: str = layout.TRAIN, shards: int = 2) 
     for shard in range(shards):
         faces_dir, images_dir = layout.faces_dir(split, shard), layout.images_dir(split, shard)
         found = sorted(rows[shard], key=lambda row: (row["image_id"], row["face_id"]))
-        digest = tables.write_table(
-            storage, f"{faces_dir}/{layout.FACES_TABLE}", tables.from_rows(found, tables.VERIFIED)
+        tables.write_table(storage, f"{faces_dir}/{layout.FACES_TABLE}", tables.from_rows(found, tables.VERIFIED))
+        digest = tables.verified_digest(
+            (row["face_id"], row["outcome"], row.get("crop_name"), row.get("crop_sha256")) for row in found
         )
         write_done(storage, faces_dir, Done("faces", "f", digest))
         outcomes = Counter(str(scene.lost.get(image, ImageOutcome.FETCHED)) for image in images[shard])

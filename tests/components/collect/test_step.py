@@ -1,6 +1,9 @@
 """Triplets survive with their faces, in an order that only the seed decides; the rest is counted."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +165,52 @@ def test_unfinished_shards_are_named(tmp_path: Path, folder: str, step: str) -> 
         run(parameters(tmp_path))
 
 
-def test_a_manifest_that_is_gone_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["train/1/faces.parquet", "plan/train/triplets.parquet"])
+@pytest.mark.parametrize("spoil", [None, lambda data: data[:-9], lambda data: b""])
+def test_a_manifest_that_is_gone_or_spoiled_is_named(tmp_path: Path, path: str, spoil: Any) -> None:
     write(tmp_path, Scene.of(20))
-    (tmp_path / "train/1/faces.parquet").unlink()
-    with pytest.raises(RunFailed, match=r"train/1/faces\.parquet is missing"):
+    file = tmp_path / path
+    if spoil:
+        file.write_bytes(spoil(file.read_bytes()))
+    else:
+        file.unlink()
+    with pytest.raises(RunFailed, match=f"{path} is missing, spoiled"):
         run(parameters(tmp_path))
+
+
+def test_a_faces_manifest_of_another_run_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "mine", Scene.of(20))
+    write(tmp_path / "other", Scene.of(20, outcomes={3: FaceOutcome.NO_FACE}))
+    path = "train/1/faces.parquet"
+    (tmp_path / "mine" / path).write_bytes((tmp_path / "other" / path).read_bytes())
+    with pytest.raises(RunFailed, match=f"{path} is missing, spoiled or of another run"):
+        run(parameters(tmp_path / "mine"))
+
+
+def test_a_plan_of_another_run_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "mine", Scene.of(20, faces=10))
+    write(tmp_path / "other", Scene.of(200, faces=20))
+    path = "plan/train/triplets.parquet"
+    (tmp_path / "mine" / path).write_bytes((tmp_path / "other" / path).read_bytes())
+    with pytest.raises(RunFailed, match=f"{path} names 10 faces that no manifest"):
+        run(parameters(tmp_path / "mine"))
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    scene = Scene.of(500)
+    write(tmp_path / "clean", scene)
+    run(parameters(tmp_path / "clean"))
+    root = tmp_path / "killed"
+    write(root, scene)
+    command = [sys.executable, "-m", "components.collect", "--root", str(root), "--split", "train"]
+    for file in ("funnel.json", "triplets.parquet", "faces.parquet"):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            if (root / "collect/train" / file).exists():
+                process.kill()
+            time.sleep(0.0005)
+    run(parameters(root))
+    assert contents(root, "collect") == contents(tmp_path / "clean", "collect")
 
 
 def test_without_a_plan_it_says_so(tmp_path: Path) -> None:
