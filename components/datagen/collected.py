@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fec import layout, tables
+from fec import layout
+from fec.done import read_done
+from fec.errors import RunFailed
 from fec.storage import Storage
 
 
@@ -35,12 +41,38 @@ class Collected:
 
 
 def read_collected(storage: Storage, split: str, triplets: int) -> Collected:
-    """The first ``triplets`` collected triplets of the split."""
+    """The first ``triplets`` collected triplets of the split; RunFailed if a table is not the one collect wrote."""
+    with (
+        _table(storage, split, layout.FACES_TABLE, "faces_sha256") as path,
+        _table(storage, split, "triplets.parquet", "triplets_sha256") as triplets_path,
+    ):
+        return _read(pq.read_table(path).combine_chunks(), triplets_path, triplets)
+
+
+@contextmanager
+def _table(storage: Storage, split: str, name: str, digest: str) -> Iterator[Path]:
+    """A table of the collect step on this machine's disk, held against the SHA-256 in the marker."""
     directory = layout.collect_dir(split)
-    faces = tables.read_table(storage, f"{directory}/{layout.FACES_TABLE}").combine_chunks()
+    done = read_done(storage, directory)
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(storage.local_copy(f"{directory}/{name}"))
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            found = ""
+        if done is None or found != done.details.get(digest):
+            raise RunFailed(
+                f"{directory}/{name} is missing or not the table its marker was written for: delete {directory}/"
+                f"{layout.DONE} and run the collect step again"
+            )
+        yield path
+
+
+def _read(faces: pa.Table, path: Path, triplets: int) -> Collected:
     ids = faces["face_id"].combine_chunks()
     used, odd, kind, votes, lengths = [], [], [], [], []
-    with storage.local_copy(f"{directory}/triplets.parquet") as path, pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path) as file:
         left = triplets
         for batch in file.iter_batches():
             part = batch.slice(0, left)

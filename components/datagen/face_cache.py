@@ -80,7 +80,10 @@ class FaceCache:
         """The JPEG of the face in that row of ``faces``, which must have been needed."""
         assert self._file is not None
         length = int(self._lengths[row])
-        return os.pread(self._file.fileno(), length, int(self._starts[row]))
+        face = os.pread(self._file.fileno(), length, int(self._starts[row]))
+        if len(face) != length:
+            raise RunFailed(f"{self._path} was cut off while it was read: run the datagen step again")
+        return face
 
     def __enter__(self) -> Self:
         return self

@@ -54,6 +54,8 @@ def _write_file(storage: Storage, job: Job, file: RecordFile, examples: Examples
     payloads = {"triplets": examples.triplets, "faces": examples.faces, "ids": examples.ids}[file.kind](file.number)
     target = folder / uuid4().hex
     count, size, sha256 = _write_frames(target, payloads)
+    # A marker of other parameters must not outlive the file it was written for.
+    storage.delete(f"{job.done_dir(file)}/{layout.DONE}")
     storage.write_file(job.path(file), target)
     details = job.details | {"sha256": sha256}
     if file.kind != "triplets":

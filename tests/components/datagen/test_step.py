@@ -15,12 +15,13 @@ import pytest
 
 from components.collect.step import Parameters as CollectParameters
 from components.collect.step import run as collect
+from components.datagen import step as datagen_step
 from components.datagen.component import datagen as component
 from components.datagen.step import Parameters, run
 from fec import face_records, layout, presets, records
 from fec.done import read_done
 from fec.errors import ConfigurationError, RunFailed
-from fec.storage import open_storage
+from fec.storage import LocalStorage, open_storage
 from tests.components.collect.scene import Scene, contents, crop, write
 
 SCENE = Scene.of(60)
@@ -160,6 +161,41 @@ def test_other_parameters_make_other_records(root: Path, options: dict[str, Any]
     problem = "faces-fec_base" if "layout" in options else "fec_base"
     path = layout.record_file("train", 0, 3, problem)
     assert record_bytes(root)[path] != before[path]
+
+
+class DiskFullForMarkers(LocalStorage):
+    """Takes record files and no markers: what a task killed between the two leaves."""
+
+    def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        if "_done" in path:
+            raise RunFailed("no space left")
+        super().write(path, data, durable=durable)
+
+
+def test_no_marker_outlives_the_file_it_was_written_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(parameters(root))
+    monkeypatch.setattr(datagen_step, "open_storage", DiskFullForMarkers)
+    with pytest.raises(RunFailed, match="no space left"):
+        run(parameters(root, image_size=32))
+    markers = [read_done(LocalStorage(str(root)), layout.record_done_dir("train", number, 3)) for number in range(3)]
+    assert [done is None for done in markers] == [True, False, False]
+
+
+@pytest.mark.parametrize("table", ["triplets.parquet", "faces.parquet"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "of another run"])
+def test_a_collected_table_that_is_not_the_markers_is_named(tmp_path: Path, table: str, damage: str) -> None:
+    root = collected(tmp_path / "root")
+    file = root / "collect/train" / table
+    if damage == "missing":
+        file.unlink()
+    elif damage == "truncated":
+        file.write_bytes(file.read_bytes()[:-9])
+    else:
+        other = collected(tmp_path / "other", scene=Scene.of(60, faces=50), seed=1)
+        file.write_bytes((other / "collect/train" / table).read_bytes())
+    with pytest.raises(RunFailed, match=rf"collect/train/{table} is missing or not the table"):
+        run(parameters(root))
+    assert not record_bytes(root)
 
 
 def test_a_missing_crop_is_named(root: Path) -> None:
