@@ -12,17 +12,22 @@ def double(number: int) -> int:
     return 2 * number
 
 
+@dsl.component(base_image="python:3.11")
+def negate(number: int) -> int:
+    return -number
+
+
 def with_uses(*timeouts: int) -> Any:
     """A pipeline that uses a sub-pipeline with each of these time-outs."""
 
     def sub_pipeline(seconds: int) -> Any:
-        @dsl.pipeline(name="twice")
-        def twice(number: int) -> int:
+        @dsl.pipeline(name="minus-twice")
+        def minus_twice(number: int) -> int:
             first = double(number=number)
             kubernetes.set_timeout(first, seconds)
-            return double(number=first.output).output  # type: ignore[no-any-return]
+            return negate(number=first.output).output  # type: ignore[no-any-return]
 
-        return twice
+        return minus_twice
 
     subs = {seconds: sub_pipeline(seconds) for seconds in timeouts}
 
@@ -44,9 +49,9 @@ def test_equal_definitions_become_one_that_every_task_refers_to() -> None:
     assert len(names(pipeline)[1]) == 4
     share(pipeline)
     components, executors = names(pipeline)
-    assert (len(executors), components) == (2, ["comp-double", "comp-double-2", "comp-twice"])
+    assert (len(executors), components) == (2, ["comp-double", "comp-negate", "comp-minus-twice"])
     tasks = pipeline.pipeline_spec.root.dag.tasks
-    assert [tasks[name].component_ref.name for name in sorted(tasks)] == ["comp-twice", "comp-twice"]
+    assert [tasks[name].component_ref.name for name in sorted(tasks)] == ["comp-minus-twice", "comp-minus-twice"]
     assert list(pipeline.platform_spec.platforms["kubernetes"].deployment_spec.executors) == ["exec-double"]
 
 
