@@ -28,7 +28,8 @@ def share(pipeline: Any) -> Any:
                 if component.executor_label == name:
                     component.executor_label = first
             del executors.fields[name]
-            platform.pop(name, None)
+            if settings:
+                del platform[name]
     while _merged_a_component(spec):
         pass
     return pipeline

@@ -18,24 +18,25 @@ def negate(number: int) -> int:
 
 
 def with_uses(*timeouts: int) -> Any:
-    """A pipeline that uses a sub-pipeline with each of these time-outs."""
+    """A pipeline that uses a sub-pipeline with each of these time-outs.
 
-    def sub_pipeline(seconds: int) -> Any:
-        @dsl.pipeline(name="minus-twice")
-        def minus_twice(number: int) -> int:
-            first = double(number=number)
-            kubernetes.set_timeout(first, seconds)
-            return negate(number=first.output).output  # type: ignore[no-any-return]
+    The time-outs are set afterwards: kfp 2.17 mixes up what two uses of a sub-pipeline set differently.
+    """
 
-        return minus_twice
-
-    subs = {seconds: sub_pipeline(seconds) for seconds in timeouts}
+    @dsl.pipeline(name="minus-twice")
+    def minus_twice(number: int) -> int:
+        first = double(number=number)
+        kubernetes.set_timeout(first, 1)
+        return negate(number=first.output).output  # type: ignore[no-any-return]
 
     @dsl.pipeline(name="whole")
     def whole() -> None:
-        for number, seconds in enumerate(timeouts):
-            subs[seconds](number=number)
+        for number in range(len(timeouts)):
+            minus_twice(number=number)
 
+    settings = whole.platform_spec.platforms["kubernetes"].deployment_spec.executors
+    for number, seconds in enumerate(timeouts, start=1):
+        settings["exec-double" if number == 1 else f"exec-double-{number}"]["activeDeadlineSeconds"] = str(seconds)
     return whole
 
 
@@ -49,7 +50,7 @@ def test_equal_definitions_become_one_that_every_task_refers_to() -> None:
     assert len(names(pipeline)[1]) == 4
     share(pipeline)
     components, executors = names(pipeline)
-    assert (len(executors), components) == (2, ["comp-double", "comp-negate", "comp-minus-twice"])
+    assert (len(executors), components) == (2, ["comp-double", "comp-minus-twice", "comp-negate"])
     tasks = pipeline.pipeline_spec.root.dag.tasks
     assert [tasks[name].component_ref.name for name in sorted(tasks)] == ["comp-minus-twice", "comp-minus-twice"]
     assert list(pipeline.platform_spec.platforms["kubernetes"].deployment_spec.executors) == ["exec-double"]
