@@ -46,7 +46,11 @@ def read_collected(storage: Storage, split: str, triplets: int) -> Collected:
         _table(storage, split, layout.FACES_TABLE, "faces_sha256") as path,
         _table(storage, split, "triplets.parquet", "triplets_sha256") as triplets_path,
     ):
-        return _read(pq.read_table(path).combine_chunks(), triplets_path, triplets)
+        faces = pq.read_table(path, use_threads=False, pre_buffer=False).combine_chunks()
+        collected = _read(faces, triplets_path, triplets)
+    # What reading took for a while is twice what it gave.
+    pa.default_memory_pool().release_unused()
+    return collected
 
 
 @contextmanager
@@ -72,9 +76,9 @@ def _table(storage: Storage, split: str, name: str, digest: str) -> Iterator[Pat
 def _read(faces: pa.Table, path: Path, triplets: int) -> Collected:
     ids = faces["face_id"].combine_chunks()
     used, odd, kind, votes, lengths = [], [], [], [], []
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         left = triplets
-        for batch in file.iter_batches():
+        for batch in file.iter_batches(use_threads=False):
             part = batch.slice(0, left)
             used.append(np.stack([_rows(part[name], ids) for name in ("face_a", "face_b", "face_c")], axis=1))
             odd.append(part["odd_one_out"].to_numpy())

@@ -29,16 +29,15 @@ class Examples:
         """Triplets with their faces inside, in the order of collect."""
         c = self.collected
         ids = self._face_ids
-        ends = c.vote_ends.tolist()
-        for row in self._rows(number):
-            x, y, z = c.used[row].tolist()
-            yield TripletExample(
-                (self.cache[x], self.cache[y], self.cache[z]),
-                (ids[x], ids[y], ids[z]),
-                int(c.odd_one_out[row]),
-                int(c.type[row]),
-                c.votes[ends[row] : ends[row + 1]],
-            ).encode()
+        rows = self._rows(number)
+        part = slice(rows.start, rows.stop)
+        ends = c.vote_ends[rows.start : rows.stop + 1].tolist()
+        columns = (c.used[part], c.odd_one_out[part], c.type[part])
+        for (x, y, z), odd, kind, start, end in zip(
+            *(column.tolist() for column in columns), ends[:-1], ends[1:], strict=True
+        ):
+            images = (self.cache[x], self.cache[y], self.cache[z])
+            yield TripletExample(images, (ids[x], ids[y], ids[z]), odd, kind, c.votes[start:end]).encode()
 
     def faces(self, number: int) -> Iterator[bytes]:
         """The faces that this shard's ids are the first to name, in the order of that."""
