@@ -172,13 +172,14 @@ class SegmentWriter:
 
     ``recovered`` is what a killed predecessor had added and not yet sealed. Use as a context manager; leaving
     it by an exception keeps what was added for the next one. Raises RunFailed while another process has the
-    shard's workspace, and where the disk or the root does not take what is written.
+    shard's workspace, and where the disk or the root does not take what is written. Safe to use from several threads.
     """
 
     def __init__(self, storage: Storage, split: str, shard: int, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._storage, self._split, self._shard = storage, split, shard
         self._directory = layout.images_dir(split, shard)
         self._segment_bytes = segment_bytes
+        self._lock = threading.RLock()
         workspace = storage.workspace(self._directory)
         self._journal = Journal(workspace / "journal")
         self._path = workspace / "segment.tar"
@@ -197,7 +198,7 @@ class SegmentWriter:
     def add(self, tried: Tried, data: bytes | None = None, extension: str = "bin") -> None:
         """Store an outcome, and the bytes of an image that was fetched; seals the segment when it is full."""
         offset = length = digest = None
-        with self._disk():
+        with self._lock, self._disk():
             if data is not None:
                 header = tarfile.TarInfo(f"{tried.image_id}.{extension}")
                 header.size = length = len(data)
@@ -209,20 +210,21 @@ class SegmentWriter:
                     _write(self._tar, piece)
             row = _row(tried, offset, length, digest) | {"finished_at": tried.finished_at.isoformat()}
             self._journal.append(row)
-        self._rows.append(row)
-        if offset is not None and length is not None:
-            self._end = _after(offset, length)
-        if self._end >= self._segment_bytes:
-            self.seal()
+            self._rows.append(row)
+            if offset is not None and length is not None:
+                self._end = _after(offset, length)
+            if self._end >= self._segment_bytes:
+                self.seal()
 
     def seal(self) -> None:
         """Put what was added so far as a segment; does nothing if there is nothing."""
-        if self._rows:
-            with _PUTTING:
-                self._put()
-            self._rows, self._end = [], 0
-            self._journal.clear()
-            self._tar.truncate(0)
+        with self._lock:
+            if self._rows:
+                with _PUTTING:
+                    self._put()
+                self._rows, self._end = [], 0
+                self._journal.clear()
+                self._tar.truncate(0)
 
     def _put(self) -> None:
         content = self._content()
@@ -272,8 +274,9 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Leave what is not sealed to the next writer."""
-        self._tar.close()
-        self._journal.close()
+        with self._lock:
+            self._tar.close()
+            self._journal.close()
 
     def finish(self) -> None:
         """Seal, and remove the workspace: the shard is done."""

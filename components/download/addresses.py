@@ -6,20 +6,28 @@ answer leads anywhere else.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 from fec.errors import ConfigurationError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Names looked up at a time. Each is a thread, most of them waiting: a name server that is gone keeps one for half
+# a minute, and the event loop's own few would then hold up every other host.
+LOOKUPS: Final = 32
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+# Not public, whatever the ipaddress of this Python says: site-local (RFC 3879), translation within a network
+# (RFC 8215), protocol assignments (RFC 6890), documentation (RFC 9637).
+_PRIVATE: Final = tuple(map(ipaddress.ip_network, ("fec0::/10", "64:ff9b:1::/48", "192.0.0.0/24", "3fff::/20")))
 
 
 class ForbiddenAddress(OSError):
@@ -48,6 +56,8 @@ def is_allowed(text: str, extra: Sequence[Network]) -> bool:
     inner = _inner(address)
     if any(candidate in network for candidate in {address, inner} for network in extra):
         return True
+    if any(inner in network for network in _PRIVATE):
+        return False
     return inner.is_global and not (inner.is_multicast or inner.is_reserved or inner.is_unspecified)
 
 
@@ -65,19 +75,37 @@ class GuardedResolver(AbstractResolver):
 
     def __init__(self, extra: Sequence[Network]) -> None:
         self._extra = extra
-        self._resolver = ThreadedResolver()
+        self._threads = ThreadPoolExecutor(LOOKUPS, "lookup")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._threads, _look_up, host, port, family)
+        except UnicodeError:  # what no name server can be asked
+            raise OSError(socket.EAI_NONAME, "not a host name") from None
         allowed = [result for result in found if is_allowed(result["host"], self._extra)]
         if found and not allowed:
             raise ForbiddenAddress(f"{host} is at {found[0]['host']}")
         return allowed
 
     async def close(self) -> None:
-        await self._resolver.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    return [
+        ResolveResult(
+            hostname=host,
+            host=str(address[0]),
+            port=port,
+            family=found,
+            proto=protocol,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
+        for found, _, protocol, _, address in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    ]
 
 
 def guarded_socket(extra: Sequence[Network]) -> Any:

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import re
 import socket
 import time
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 from yarl import URL
 
-from components.download.addresses import ForbiddenAddress, GuardedResolver, Network, guarded_socket, is_allowed
+from components.download.addresses import ForbiddenAddress, GuardedResolver, Network, guarded_socket
 from components.download.formats import image_extension, looks_like
 from fec.outcomes import ImageOutcome
 
 KEPT_HEADERS: Final = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
 # Where hosts send those who ask for a photograph that was taken down.
-PLACEHOLDER_PATHS: Final = ("photo_unavailable", "/unavailable.gif", "image_not_available", "removed.png")
+PLACEHOLDER_PATHS: Final = ("photo_unavailable", "/unavailable.gif", "image_not_available", "/removed.png")
 # Bodies above the first limit wait for one of a few places, so that many huge ones do not fill the memory.
 LARGE_BODY: Final = 2 << 20
 LARGE_PLACES: Final = 4
+# The body of an error is read, so that the connection can be used again, if it is this small and comes at once.
+SMALL_BODY: Final = 64 << 10
+SMALL_BODY_SECONDS: Final = 1.0
 _CHUNK: Final = 1 << 16
+_HOST: Final = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 _TEXT: Final = 300
+_URL: Final = 2_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Answer:
-    """How a request ended. ``data`` and ``extension`` only for ``fetched``; ``answered``: a server said something."""
+    """How a fetch ended.
+
+    ``data`` and ``extension`` only for ``fetched``; ``http_status`` is None if no server said anything;
+    ``requests`` counts redirects too.
+    """
 
     outcome: ImageOutcome
     detail: str = ""
@@ -52,90 +62,98 @@ class Answer:
     final_url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     retry_after: float | None = None
+    requests: int = 1
 
     @property
     def answered(self) -> bool:
         return self.http_status is not None
 
 
+class InvalidURL(ValueError):
+    """What cannot be asked for."""
+
+
 class Fetcher:
     """A pool of connections and the rules of every request; made by ``fetcher``."""
 
-    def __init__(self, session: aiohttp.ClientSession, allowed: Sequence[Network], limits: Limits) -> None:
-        self._session, self._allowed, self._limits = session, allowed, limits
+    def __init__(self, session: aiohttp.ClientSession, limits: Limits) -> None:
+        self._session, self._limits = session, limits
         self._large = asyncio.Semaphore(LARGE_PLACES)
 
     async def fetch(self, url: str) -> Answer:
         """Fetch ``url``; whatever happens is an Answer."""
+        whole = asyncio.timeout(self._limits.timeout)
         try:
-            async with asyncio.timeout(self._limits.timeout):
+            async with whole:
                 return await self._follow(url)
-        except TimeoutError:
-            return Answer(ImageOutcome.TIMED_OUT, f"no whole answer in {self._limits.timeout:g} s")
-        except aiohttp.ClientResponseError as error:
-            return Answer(ImageOutcome.CONNECTION_FAILED, _short(f"not HTTP: {error.message}"))
-        except (aiohttp.InvalidURL, ValueError) as error:
+        except InvalidURL as error:
             return Answer(ImageOutcome.INVALID_URL, _short(str(error)))
-        except (aiohttp.ClientError, OSError, zlib.error) as error:
+        except Exception as error:  # noqa: BLE001 - nothing a host sends may end the run
+            if whole.expired():
+                return Answer(ImageOutcome.TIMED_OUT, f"no whole answer in {self._limits.timeout:g} s")
             return _broken(error)
 
     async def _follow(self, url: str) -> Answer:
-        for _ in range(self._limits.max_redirects + 1):
-            target = _checked(url)
-            literal = target.host or ""
-            if _is_address(literal) and not is_allowed(literal, self._allowed):
-                return Answer(ImageOutcome.ADDRESS_NOT_ALLOWED, literal, final_url=_short(url, 2000))
-            async with self._session.get(target, allow_redirects=False) as response:
+        for requests in range(1, self._limits.max_redirects + 2):
+            async with self._session.get(_askable(url), allow_redirects=False) as response:
                 location = response.headers.get("Location")
-                if response.status in (301, 302, 303, 307, 308) and location:
-                    url = str(target.join(URL(location)))
-                    if any(path in url for path in PLACEHOLDER_PATHS):
-                        return Answer(
-                            ImageOutcome.PLACEHOLDER, "redirected to a stand-in", None, "", response.status, url
-                        )
-                    continue
-                return await self._read(response)
-        return Answer(ImageOutcome.TOO_MANY_REDIRECTS, f"more than {self._limits.max_redirects}", final_url=url)
+                if response.status not in (301, 302, 303, 307, 308) or not location:
+                    return replace(await self._read(response), final_url=_short(url, _URL), requests=requests)
+                before, url, status = url, _joined(url, location), response.status
+                await _let_go(response)
+            if any(path in url and path not in before for path in PLACEHOLDER_PATHS):
+                return Answer(
+                    ImageOutcome.PLACEHOLDER,
+                    "redirected to a stand-in",
+                    http_status=status,
+                    final_url=_short(url, _URL),
+                    requests=requests,
+                )
+        return Answer(
+            ImageOutcome.TOO_MANY_REDIRECTS,
+            f"more than {self._limits.max_redirects}",
+            http_status=status,
+            final_url=_short(url, _URL),
+            requests=requests,
+        )
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
-        status = response.status
-        headers = {name: response.headers[name][:_TEXT] for name in KEPT_HEADERS if name in response.headers}
+        failed = _failure(response.status, f"{response.status} {response.reason or ''}".strip())
+        headers = {name: _short(response.headers[name]) for name in KEPT_HEADERS if name in response.headers}
+        if failed is not None:
+            await _let_go(response)
+            answer = replace(failed, retry_after=_retry_after(response.headers.get("Retry-After")))
+        else:
+            answer = await self._image(response, headers.get("content-type", "?"))
+        return replace(answer, http_status=response.status, headers=headers)
 
-        def answer(outcome: ImageOutcome, detail: str = "", data: bytes | None = None, extension: str = "") -> Answer:
-            wait = _retry_after(response.headers.get("Retry-After"))
-            return Answer(outcome, _short(detail), data, extension, status, str(response.url)[:2000], headers, wait)
-
-        if status == 429:
-            return answer(ImageOutcome.RATE_LIMITED, "429")
-        if status >= 500:
-            return answer(ImageOutcome.SERVER_ERROR, f"{status} {response.reason}")
-        if status in (404, 410, 451):
-            return answer(ImageOutcome.GONE, f"{status} {response.reason}")
-        if status != 200:
-            return answer(ImageOutcome.REFUSED, f"{status} {response.reason}")
+    async def _image(self, response: aiohttp.ClientResponse, content_type: str) -> Answer:
+        most = self._limits.max_bytes
         declared = response.content_length
-        if declared is not None and declared > self._limits.max_bytes:
-            return answer(ImageOutcome.TOO_LARGE, f"{declared:,} bytes declared, {self._limits.max_bytes:,} allowed")
+        if declared is not None and declared > most:
+            return Answer(ImageOutcome.TOO_LARGE, f"{declared:,} bytes declared, {most:,} allowed")
         data = await self._body(response)
         if data is None:
-            return answer(ImageOutcome.TOO_LARGE, f"more than {self._limits.max_bytes:,} bytes")
+            return Answer(ImageOutcome.TOO_LARGE, f"more than {most:,} bytes")
         extension = image_extension(data)
         if extension is None:
-            return answer(ImageOutcome.NOT_AN_IMAGE, f"{looks_like(data)}, sent as {headers.get('content-type', '?')}")
-        return answer(ImageOutcome.FETCHED, "", data, extension)
+            return Answer(ImageOutcome.NOT_AN_IMAGE, _short(f"{looks_like(data)}, sent as {content_type}"))
+        return Answer(ImageOutcome.FETCHED, data=data, extension=extension)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes | None:
         """The body, inflated if need be; None if it passes the limit."""
         body = bytearray()
-        pieces = _inflated(response, self._limits.max_bytes)
+        pieces = _inflated(response)
         async for piece in pieces:
             body += piece
-            if len(body) > LARGE_BODY:
-                async with self._large:
-                    async for more in pieces:
-                        body += more
-                        if len(body) > self._limits.max_bytes:
-                            return None
+            if len(body) > min(LARGE_BODY, self._limits.max_bytes):
+                break
+        if len(body) > LARGE_BODY:
+            async with self._large:
+                async for piece in pieces:
+                    body += piece
+                    if len(body) > self._limits.max_bytes:
+                        break
         return None if len(body) > self._limits.max_bytes else bytes(body)
 
 
@@ -162,28 +180,77 @@ async def fetcher(
         max_line_size=16_384,
         max_field_size=16_384,
     ) as session:
-        yield Fetcher(session, allowed, limits)
+        yield Fetcher(session, limits)
 
 
-def _checked(url: str) -> URL:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("not an http or https URL with a host")
-    return URL(url).with_user(None).with_fragment(None)
+def _askable(url: str) -> URL:
+    """``url`` as it is sent: what may not stand in a URL escaped, all else left as it is; no user, no fragment."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        if parts.scheme not in ("http", "https") or not host:
+            raise InvalidURL("not an http or https URL with a host")
+        if not host.isascii():
+            host = host.encode("idna").decode().lower()
+        if "[" in parts.netloc:
+            host = f"[{host}]"
+        if not _HOST.fullmatch(host):
+            raise InvalidURL("not a host name")
+        with suppress(OSError):  # 2130706433, 0x7f.1, 127.1: addresses, as a browser takes them
+            host = socket.inet_ntoa(socket.inet_aton(host))
+        return URL.build(
+            scheme=parts.scheme,
+            host=host,
+            port=port,
+            path=_escaped(parts.path) or "/",
+            query_string=_escaped(parts.query),
+            encoded=True,
+        )
+    except InvalidURL:
+        raise
+    except ValueError as error:
+        raise InvalidURL(str(error)) from None
 
 
-def _is_address(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host.partition("%")[0])
-        except OSError:
-            continue
-        return True
-    return False
+def _escaped(part: str) -> str:
+    return quote(part, safe="!$%&'()*+,/:;=?@[]~", errors="surrogateescape")
 
 
-async def _inflated(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
-    """The body in pieces; a host that compresses although it was asked not to gets no further than ``limit``."""
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise InvalidURL(f"redirected to no URL: {error}") from None
+
+
+def _failure(status: int, text: str) -> Answer | None:
+    """What a status other than 200 says."""
+    match status:
+        case 200:
+            return None
+        case 404 | 410 | 451:
+            outcome = ImageOutcome.GONE
+        case 408:
+            outcome = ImageOutcome.TIMED_OUT
+        case 429:
+            outcome = ImageOutcome.RATE_LIMITED
+        case _ if 500 <= status < 600:
+            outcome = ImageOutcome.SERVER_ERROR
+        case _:
+            outcome = ImageOutcome.REFUSED
+    return Answer(outcome, _short(text))
+
+
+async def _let_go(response: aiohttp.ClientResponse) -> None:
+    """Leave the connection fit for the next request if that costs next to nothing."""
+    if response.content_length is not None and response.content_length <= SMALL_BODY:
+        with suppress(TimeoutError, aiohttp.ClientError):
+            async with asyncio.timeout(SMALL_BODY_SECONDS):
+                await response.read()
+
+
+async def _inflated(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body in small pieces, also if the host compresses although it was asked not to."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         async for chunk in response.content.iter_chunked(_CHUNK):
@@ -193,21 +260,28 @@ async def _inflated(response: aiohttp.ClientResponse, limit: int) -> AsyncIterat
         raise aiohttp.ClientPayloadError(f"content encoding {encoding[:40]!r}")
     inflate = zlib.decompressobj(wbits=47)
     async for chunk in response.content.iter_chunked(_CHUNK):
-        while chunk:
+        while chunk and not inflate.eof:
             yield inflate.decompress(chunk, _CHUNK)
             chunk = inflate.unconsumed_tail
+    while not inflate.eof and (rest := inflate.decompress(b"", _CHUNK)):
+        yield rest
+    if not inflate.eof:
+        raise aiohttp.ClientPayloadError("the compressed body breaks off")
 
 
-def _broken(error: BaseException) -> Answer:
+def _broken(error: Exception) -> Answer:
+    """The outcome of a request that got no whole answer."""
     for cause in _causes(error):
         if isinstance(cause, ForbiddenAddress):
             return Answer(ImageOutcome.ADDRESS_NOT_ALLOWED, _short(str(cause)))
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Answer(ImageOutcome.DNS_FAILED, _short(str(error.os_error)))
-    if isinstance(error, aiohttp.ServerTimeoutError | TimeoutError):
+    if isinstance(error, TimeoutError):
         return Answer(ImageOutcome.TIMED_OUT, "no connection in time")
     if isinstance(error, aiohttp.ClientConnectorError):
         return Answer(ImageOutcome.CONNECTION_FAILED, _short(str(error.os_error)))
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Answer(ImageOutcome.CONNECTION_FAILED, _short(f"not HTTP: {error.message}"))
     return Answer(ImageOutcome.CONNECTION_FAILED, _short(f"{type(error).__name__}: {error}"))
 
 

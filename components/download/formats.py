@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-# (offset, magic, extension): the formats the faces step can decode.
-_MAGIC = (
-    (0, b"\xff\xd8\xff", "jpg"),
-    (0, b"\x89PNG\r\n\x1a\n", "png"),
-    (0, b"GIF87a", "gif"),
-    (0, b"GIF89a", "gif"),
-    (8, b"WEBP", "webp"),
-    (0, b"BM", "bmp"),
-    (0, b"II*\0", "tif"),
-    (0, b"MM\0*", "tif"),
-    (4, b"ftypavif", "avif"),
+import re
+from typing import Final
+
+_MAGIC: Final = (
+    (re.compile(rb"\xff\xd8\xff"), "jpg"),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
+    (re.compile(rb"GIF8[79]a"), "gif"),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "webp"),
+    # The length of the second header tells a bitmap from a text that starts with BM.
+    (re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), "bmp"),
+    (re.compile(rb"II\*\0|MM\0\*"), "tif"),
+    (re.compile(rb"....ftyp(avif|avis)", re.DOTALL), "avif"),
 )
 
 
 def image_extension(data: bytes) -> str | None:
-    """The usual extension of an image's format, or None if it does not start like an image."""
-    return next((extension for offset, magic, extension in _MAGIC if data.startswith(magic, offset)), None)
+    """The usual extension of an image's format, or None if it does not start like one the faces step can decode."""
+    return next((extension for magic, extension in _MAGIC if magic.match(data)), None)
 
 
 def looks_like(data: bytes) -> str:

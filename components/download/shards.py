@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import resource
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 from components.download.addresses import networks
 from components.download.crawl import Host, Manners, Request, crawl
 from components.download.fetch import Answer, Limits, fetcher
+from components.download.formats import image_extension
 from fec import identity, layout, segments, tables
 from fec.done import Done, finished, read_done, write_done
 from fec.errors import ConfigurationError, RunFailed
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 # With a remote root the machine's disk goes with the pod, so a segment is put at least this often, in seconds.
 REMOTE_SEAL_SECONDS: Final = 60.0
+# Each open shard is two files, each connection one.
+_OPEN_FILES: Final = 65_536
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Shard:
 def download(parameters: Parameters) -> None:
     """Work all shards of the group together, so that every host has one queue."""
     _check(parameters)
+    _allow_open_files()
     storage = open_storage(parameters.root)
     plan = read_done(storage, layout.plan_dir(parameters.split))
     if plan is None:
@@ -78,8 +83,7 @@ def download(parameters: Parameters) -> None:
     if not shards:
         return
     _adopt_from_earlier_plans(storage, parameters.split, shards)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        crawled = runner.run(_crawl(storage, parameters, hosts, shards))
+    crawled = _crawled(_crawl(storage, parameters, hosts, shards))
     _judge(parameters, crawled, len(mine) - sum(crawled.asked.values()))
     for shard in shards:
         _finish(storage, parameters, shard)
@@ -87,21 +91,51 @@ def download(parameters: Parameters) -> None:
 
 @dataclass
 class Crawled:
-    """How the images of one crawl ended, by host key."""
+    """How the images of one crawl ended, by host key.
+
+    ``stubborn`` are those that failed for a transient cause as they had ``retry_transient_after`` before, or longer.
+    """
 
     asked: Counter[str] = field(default_factory=Counter)
     transient: Counter[str] = field(default_factory=Counter)
+    stubborn: Counter[str] = field(default_factory=Counter)
     answering: set[str] = field(default_factory=set)
-    example: str = ""
+    last: dict[str, Answer] = field(default_factory=dict)
+
+
+def _crawled(crawling: Coroutine[None, None, Crawled]) -> Crawled:
+    """Run the crawl; what it fails of is raised by itself."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            return runner.run(crawling)
+        except BaseExceptionGroup as group:
+            error: BaseException = group
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise error from None
 
 
 def _check(parameters: Parameters) -> None:
     networks(parameters.allow_network)
-    for name in ("requests_per_second", "connections_per_host", "connections", "attempts", "timeout", "max_bytes"):
-        if getattr(parameters, name) <= 0:
+    positive = "requests_per_second", "connections_per_host", "connections", "attempts", "timeout", "connect_timeout"
+    for name in (*positive, "max_bytes"):
+        if not getattr(parameters, name) > 0:
             raise ConfigurationError(f"{name} {getattr(parameters, name)}: expected more than 0")
+    for name in ("max_redirects", "retry_transient_after"):
+        if not getattr(parameters, name) >= 0:
+            raise ConfigurationError(f"{name} {getattr(parameters, name)}: expected 0 or more")
     if not 0 <= parameters.max_transient <= 1:
         raise ConfigurationError(f"max_transient {parameters.max_transient}: expected a share, 0 to 1")
+    if not (parameters.user_agent.isascii() and parameters.user_agent.isprintable() and parameters.user_agent.strip()):
+        raise ConfigurationError(f"user_agent {parameters.user_agent!r}: expected printable ASCII, it goes in a header")
+
+
+def _allow_open_files() -> None:
+    """As many open files as the machine lets this process have without asking."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _int32(numbers: set[int]) -> pa.Array:
@@ -151,6 +185,8 @@ def _unfinished(
             postponed.images += transient
             postponed.until = max(due, postponed.until or due)
             return None
+    with SegmentWriter(storage, parameters.split, number) as writer:
+        writer.seal()  # what a killed predecessor had added
     segments.adopt_orphans(storage, parameters.split, number, urls)
     known = {
         image_id: image
@@ -174,29 +210,32 @@ def _adopt_from_earlier_plans(storage: Storage, split: str, shards: list[Shard])
         if shard is not None and (row["split"], row["shard"]) != (split, shard.number):
             elsewhere.setdefault((row["split"], row["shard"]), set()).add(row["image_id"])
     for (other_split, other), ids in sorted(elsewhere.items()):
-        stored = segments.stored_images(storage, other_split, other)
+        try:
+            stored = segments.stored_images(storage, other_split, other)
+        except RunFailed as spoiled:
+            event("spoiled", f"{spoiled}; fetching them again", severity="WARNING")
+            continue
         for image_id in sorted(ids & stored.keys(), key=lambda i: (stored[i].segment, stored[i].offset or 0)):
             image, shard = stored[image_id], home[image_id]
             if image.outcome.transient or image_id not in shard.wanted:
                 continue
-            data = None
+            data, extension = None, ""
             if image.outcome is ImageOutcome.FETCHED:
                 try:
                     data = segments.read_original(storage, other_split, other, image)
                 except RunFailed as spoiled:
                     event("spoiled", f"{spoiled}; fetching it again", severity="WARNING")
                     continue
-            _writer(storage, split, shard).add(image.tried, data)
+                extension = image_extension(data) or "bin"
+            _writer(storage, split, shard).add(image.tried, data, extension)
             shard.wanted.discard(image_id)
 
 
 def _writer(storage: Storage, split: str, shard: Shard) -> SegmentWriter:
-    """The shard's writer, opened when first needed; what a killed predecessor had added is no longer wanted."""
+    """The shard's writer, opened when first needed."""
     if shard.writer is None:
         shard.writer = SegmentWriter(storage, split, shard.number)
         shard.sealed_at = time.monotonic()
-        final = {image_id for image_id, tried in shard.writer.recovered.items() if not tried.outcome.transient}
-        shard.wanted -= final
     return shard.writer
 
 
@@ -210,8 +249,8 @@ async def _crawl(
     stop = _told_to_stop()
     key_of = {image_id: key for key, _, ids in hosts for image_id in ids}
     for shard in shards:
-        if shard.wanted:
-            _recover(storage, parameters.split, shard)
+        if not shard.wanted:
+            await _close(shard)
     left = {shard.number: len(shard.wanted) for shard in shards}
     home = {image_id: shard for shard in shards for image_id in shard.wanted}
     total = sum(len(shard.urls) for shard in shards)
@@ -220,8 +259,10 @@ async def _crawl(
 
         async def ended(request: Request, answer: Answer, attempts: int) -> None:
             shard = home[request.image_id]
-            _note(crawled, key_of[request.image_id], answer)
-            await _store(storage, parameters.split, shard, request, answer, attempts)
+            before = shard.known.get(request.image_id)
+            _note(crawled, key_of[request.image_id], answer, before, parameters.retry_transient_after)
+            if before is None or before.outcome is not answer.outcome:  # else nothing new to say
+                await _store(storage, parameters.split, shard, request, answer, attempts)
             left[shard.number] -= 1
             if not left[shard.number]:
                 await _close(shard)
@@ -237,25 +278,20 @@ async def _crawl(
         allowed = networks(parameters.allow_network)
         async with fetcher(allowed, limits, parameters.user_agent, parameters.connections) as client:
             work = asyncio.ensure_future(crawl(queues, client.fetch, ended, manners))
-            stopping = asyncio.ensure_future(_wait(stop))
+            stopping = asyncio.ensure_future(stop.wait())
+            sealing = asyncio.ensure_future(_seal_now_and_then(storage, shards))
+            tasks: set[asyncio.Future[Any]] = {work, stopping, sealing}
             try:
-                await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
                     raise RunFailed("told to stop; what was fetched is stored, and running again goes on from there")
-                work.result()
+                await (sealing if sealing.done() else work)
             finally:
-                for task in (work, stopping):
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(work, stopping, return_exceptions=True)
-                for shard in shards:
-                    await _close(shard)
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await _close_all(shards)
     return crawled
-
-
-def _recover(storage: Storage, split: str, shard: Shard) -> None:
-    """Take in what a killed predecessor left, without keeping files open."""
-    _writer(storage, split, shard).seal()
-    _shut(shard)
 
 
 def _count_known(progress: Progress, shards: list[Shard]) -> None:
@@ -264,19 +300,18 @@ def _count_known(progress: Progress, shards: list[Shard]) -> None:
         progress.advance(known, outcome="known")
 
 
-def _note(crawled: Crawled, key: str, answer: Answer) -> None:
+def _note(crawled: Crawled, key: str, answer: Answer, before: StoredImage | None, stubborn_after: float) -> None:
     crawled.asked[key] += 1
     if answer.answered:
         crawled.answering.add(key)
     if answer.outcome.transient:
         crawled.transient[key] += 1
-        crawled.example = f"{key}: {answer.outcome}, {answer.detail}"
+        crawled.last[key] = answer
+        if before is not None and datetime.now(UTC) - before.finished_at >= timedelta(seconds=stubborn_after):
+            crawled.stubborn[key] += 1
 
 
 async def _store(storage: Storage, split: str, shard: Shard, request: Request, answer: Answer, attempts: int) -> None:
-    before = shard.known.get(request.image_id)
-    if before is not None and before.outcome is answer.outcome:
-        return  # failed again as before: nothing new to say
     at = datetime.now(UTC)
     tried = Tried(
         request.image_id,
@@ -292,38 +327,57 @@ async def _store(storage: Storage, split: str, shard: Shard, request: Request, a
     async with shard.lock:
         writer = _writer(storage, split, shard)
         await asyncio.to_thread(writer.add, tried, answer.data, answer.extension or "bin")
-        if "://" in storage.root and time.monotonic() - shard.sealed_at > REMOTE_SEAL_SECONDS:
-            await asyncio.to_thread(writer.seal)
-            shard.sealed_at = time.monotonic()
+
+
+async def _seal_now_and_then(storage: Storage, shards: list[Shard]) -> None:
+    """Put what was fetched, again and again, where the machine's disk may go at any time."""
+    while True:
+        await asyncio.sleep(REMOTE_SEAL_SECONDS / 4)
+        for shard in shards:
+            if "://" in storage.root and time.monotonic() - shard.sealed_at > REMOTE_SEAL_SECONDS:
+                async with shard.lock:
+                    if shard.writer is not None:
+                        await asyncio.to_thread(shard.writer.seal)
+                        shard.sealed_at = time.monotonic()
 
 
 async def _close(shard: Shard) -> None:
+    """Seal what a shard still holds, and let go of its files."""
     async with shard.lock:
         if shard.writer is not None:
-            await asyncio.to_thread(shard.writer.seal)
-            _shut(shard)
+            try:
+                await asyncio.to_thread(shard.writer.seal)
+            finally:
+                shard.writer.close()
+                shard.writer = None
 
 
-def _shut(shard: Shard) -> None:
-    if shard.writer is not None:
-        shard.writer.close()
-        shard.writer = None
+async def _close_all(shards: list[Shard]) -> None:
+    """Close each, also if another could not be sealed."""
+    closed = await asyncio.gather(*map(_close, shards), return_exceptions=True)
+    for error in closed:
+        if isinstance(error, BaseException):
+            raise error
 
 
 def _judge(parameters: Parameters, crawled: Crawled, known: int) -> None:
     """Fail if this looks like an outage; ``known`` images of the group were not asked for again.
 
     A host that never answered, while others did, is its own trouble: many of the hosts on a list from 2018
-    are gone for good. Only what was asked of hosts that do answer counts then. What earlier
-    attempts came to counts too: the few images left to an attempt that goes on may well be the hopeless ones.
+    are gone for good. Only what was asked of hosts that do answer counts then. So is a host that still fails after
+    ``retry_transient_after``: a group that has only such hosts fails at first, not for ever. What
+    earlier attempts came to counts too: the few images left to an attempt that goes on may well be the hopeless ones.
     """
     keys = crawled.answering or crawled.asked.keys()
     asked = sum(crawled.asked[key] for key in keys)
-    failed = sum(crawled.transient[key] for key in keys)
-    if asked and failed > parameters.max_transient * (asked + known):
+    failed = Counter({key: crawled.transient[key] - crawled.stubborn[key] for key in keys})
+    if asked and failed.total() > parameters.max_transient * (asked + known):
+        key, most = failed.most_common(1)[0]
+        last = crawled.last[key]
         raise RunFailed(
-            f"{failed:,} of {asked:,} images of {parameters.split} could not be fetched for transient causes "
-            f"(last: {crawled.example}); what was fetched is kept. Check the network, then run again"
+            f"{failed.total():,} of {asked:,} images of {parameters.split} could not be fetched for transient causes, "
+            f"{most:,} of them at {key} ({last.outcome}: {last.detail}); what was fetched is kept. Check the network "
+            f"and run again; hosts that still fail after {parameters.retry_transient_after:.0f} s are done without"
         )
 
 
@@ -348,10 +402,6 @@ def _finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
             {"tried_at": datetime.now(UTC).isoformat(timespec="seconds")},
         ),
     )
-
-
-async def _wait(stop: asyncio.Event) -> None:
-    await stop.wait()
 
 
 def _told_to_stop() -> asyncio.Event:
