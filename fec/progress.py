@@ -42,7 +42,7 @@ class Progress:
         if outcome is not None:
             self.counts[outcome] = self.counts.get(outcome, 0) + count
         now = time.monotonic()
-        if now - self._said >= (0.1 if sys.stderr.isatty() else INTERVAL):
+        if now - self._said >= 0.1 and (sys.stderr.isatty() or now - self._said >= INTERVAL):
             self._said = now
             self.say()
 

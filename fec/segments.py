@@ -216,6 +216,10 @@ class SegmentWriter:
             if self._end >= self._segment_bytes:
                 self.seal()
 
+    def would_fill(self, length: int) -> bool:
+        """Whether adding that many bytes would make the segment full, and so ``add`` slow."""
+        return _after(self._end + _BLOCK, length) >= self._segment_bytes
+
     def seal(self) -> None:
         """Put what was added so far as a segment; does nothing if there is nothing."""
         with self._lock:

@@ -31,6 +31,8 @@ LARGE_PLACES: Final = 4
 SMALL_BODY: Final = 64 << 10
 SMALL_BODY_SECONDS: Final = 1.0
 _CHUNK: Final = 1 << 16
+# What a connection takes in before it waits for us: most images whole.
+_BUFFER: Final = 1 << 18
 _HOST: Final = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 _TEXT: Final = 300
 _URL: Final = 2_000
@@ -177,6 +179,7 @@ async def fetcher(
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
+        read_bufsize=_BUFFER,
         max_line_size=16_384,
         max_field_size=16_384,
     ) as session:
@@ -253,7 +256,7 @@ async def _inflated(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The body in small pieces, also if the host compresses although it was asked not to."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
-        async for chunk in response.content.iter_chunked(_CHUNK):
+        async for chunk in response.content.iter_any():
             yield chunk
         return
     if encoding not in ("gzip", "x-gzip", "deflate"):
@@ -312,5 +315,5 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _short(text: str, limit: int = _TEXT) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
+    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return printable if len(printable) <= limit else printable[: limit - 1] + "…"

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # With a remote root the machine's disk goes with the pod, so a segment is put at least this often, in seconds.
 REMOTE_SEAL_SECONDS: Final = 60.0
+# Bytes that are hashed and written in less time than a thread takes to be handed them.
+_SMALL: Final = 256 << 10
 # Each open shard is two files, each connection one.
 _OPEN_FILES: Final = 65_536
 
@@ -326,7 +328,11 @@ async def _store(storage: Storage, split: str, shard: Shard, request: Request, a
     )
     async with shard.lock:
         writer = _writer(storage, split, shard)
-        await asyncio.to_thread(writer.add, tried, answer.data, answer.extension or "bin")
+        length = len(answer.data or b"")
+        if length > _SMALL or writer.would_fill(length):
+            await asyncio.to_thread(writer.add, tried, answer.data, answer.extension or "bin")
+        else:
+            writer.add(tried, answer.data, answer.extension or "bin")
 
 
 async def _seal_now_and_then(storage: Storage, shards: list[Shard]) -> None:
