@@ -28,12 +28,12 @@ def event(name: str, message: str, *, severity: str = "INFO", **fields: Any) -> 
 
 
 class Progress:
-    """How far a task is. Counts are shown as they stand, such as ``fetched=10 gone=2``."""
+    """How far a task is. Counts are shown as they stand, such as ``fetched=10 gone=2``, and so is a ``loss=0.31``."""
 
     def __init__(self, task: str, total: int, unit: str) -> None:
         self.task, self.total, self.unit = task, total, unit
         self.done = 0
-        self.counts: dict[str, int] = {}
+        self.counts: dict[str, float] = {}
         self._said = 0.0
 
     def advance(self, count: int = 1, outcome: str | None = None) -> None:
@@ -45,6 +45,10 @@ class Progress:
         if now - self._said >= 0.1 and (sys.stderr.isatty() or now - self._said >= INTERVAL):
             self._said = now
             self.say()
+
+    def note(self, name: str, value: float) -> None:
+        """Show ``value``, to three digits, as ``name`` from now on."""
+        self.counts[name] = float(f"{value:.3g}")
 
     def say(self) -> None:
         counts = " ".join(f"{name}={number}" for name, number in sorted(self.counts.items()))

@@ -53,6 +53,14 @@ def test_progress_is_said_now_and_then_and_at_the_end(
     }
 
 
+def test_a_figure_is_shown_to_three_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    with track("train", 2, "steps") as steps:
+        for loss in (0.41234, 0.31234):
+            steps.note("loss", loss)
+            steps.advance()
+    assert json.loads(capsys.readouterr().err.splitlines()[-1])["message"] == "train: 2 of 2 steps loss=0.312"
+
+
 def test_progress_says_where_it_was_when_work_broke_off(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RuntimeError), track("faces", 10, "faces") as faces:
         faces.advance(3)
