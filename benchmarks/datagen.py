@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -124,8 +123,13 @@ def timed(name: str, work: Callable[[], tuple[int, int]]) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     triplets, size = work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(vars(Result(name, triplets, wall, cpu, peak, size))))
+    print(json.dumps(vars(Result(name, triplets, wall, cpu, peak_mb(), size))))
+
+
+def peak_mb() -> float:
+    """The most memory this process has held; ``ru_maxrss`` would count what its parent held when it started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def size_of(root: str, pattern: str) -> int:
@@ -207,6 +211,7 @@ def child_plain(options: argparse.Namespace) -> None:
 def child_t2t(options: argparse.Namespace) -> None:
     """The recipe's way: pixels as lists of int64 through Tensor2Tensor's ``generate_files``."""
     import cv2
+    from google.protobuf.internal import api_implementation
     from tensor2tensor.data_generators import generator_utils
 
     cv2.setNumThreads(1)
@@ -236,7 +241,8 @@ def child_t2t(options: argparse.Namespace) -> None:
             generator_utils.generate_files(examples(lines), [target])
             return len(lines), Path(target).stat().st_size
 
-    timed("T2T generate_files, int64 pixels", work)
+    # Which of protobuf's implementations an environment has makes a tenfold difference.
+    timed(f"T2T int64 lists, protobuf in {api_implementation.Type()}", work)
 
 
 WAYS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
