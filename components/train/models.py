@@ -8,6 +8,8 @@ from typing import Any, Final
 import keras
 from keras import layers
 
+from components.train.loss import triplet_accuracy, triplet_loss
+
 # The paper's FECNet-16d (section 5.1).
 EMBEDDING_SIZE: Final = 16
 
@@ -15,10 +17,10 @@ EMBEDDING_SIZE: Final = 16
 def tiny(image_size: int) -> keras.Model:
     """About 300,000 parameters: learns on a CPU in minutes."""
     faces = keras.Input((image_size, image_size, 3), name="faces")
-    hidden = layers.Rescaling(1 / 127.5, offset=-1.0)(faces)
-    for width, stride in ((32, 2), (32, 2), (64, 1), (64, 2), (128, 1), (128, 2)):
-        hidden = _convolution(hidden, width, stride)
-    hidden = layers.GlobalAveragePooling2D()(hidden)
+    hidden = layers.Rescaling(1 / 127.5, offset=-1.0, name="scaled")(faces)
+    for number, (width, stride) in enumerate(((32, 2), (32, 2), (64, 1), (64, 2), (128, 1), (128, 2)), start=1):
+        hidden = _convolution(hidden, width, stride, f"block{number}")
+    hidden = layers.GlobalAveragePooling2D(name="pooled")(hidden)
     embedding = layers.Dense(EMBEDDING_SIZE, name="embedding")(hidden)
     return keras.Model(faces, layers.UnitNormalization(name="unit")(embedding), name="tiny")
 
@@ -26,9 +28,11 @@ def tiny(image_size: int) -> keras.Model:
 MODELS: Final[dict[str, Callable[[int], keras.Model]]] = {"tiny": tiny}
 
 
-def _convolution(hidden: Any, width: int, stride: int) -> Any:
-    hidden = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(hidden)
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(hidden))
+def _convolution(hidden: Any, width: int, stride: int, name: str) -> Any:
+    # Keras numbers the layers of a process that have no name: the same model would have other bytes the second time.
+    hidden = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False, name=f"{name}_convolution")(hidden)
+    hidden = layers.BatchNormalization(momentum=0.9, name=f"{name}_normalization")(hidden)
+    return layers.ReLU(name=f"{name}_relu")(hidden)
 
 
 class Triplets(keras.Model):  # type: ignore[misc]
@@ -54,8 +58,6 @@ class Triplets(keras.Model):  # type: ignore[misc]
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        from components.train.loss import triplet_loss
-
         return keras.ops.mean(triplet_loss(y_pred, y[:, 0], y[:, 1]))
 
 
@@ -66,6 +68,4 @@ class StrictTripletAccuracy(keras.metrics.Mean):  # type: ignore[misc]
         super().__init__(name="triplet_accuracy")
 
     def update_state(self, y: Any, embeddings: Any, sample_weight: Any = None) -> None:
-        from components.train.loss import triplet_accuracy
-
         super().update_state(triplet_accuracy(embeddings, y[:, 0]))

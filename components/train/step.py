@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from fec import identity, layout
 from fec.command import parameter
-from fec.done import finished, read_done
-from fec.errors import ConfigurationError, RunFailed
+from fec.done import finished
+from fec.errors import ConfigurationError
 from fec.layout import TRAIN
-from fec.storage import Storage, open_storage
+from fec.record_files import record_files
+from fec.storage import open_storage
 
 # Known here so that a wrong name is refused before TensorFlow is imported; a test holds it against models.py.
 MODELS = ("tiny",)
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -31,26 +35,16 @@ class Parameters:
     checkpoint_every: int = parameter(help="steps between checkpoints", default=50)
 
 
-@dataclass(frozen=True)
-class Records:
-    """The record files of the train split, as their markers describe them."""
-
-    files: tuple[str, ...]
-    digests: tuple[str, ...]
-    image_size: int
-    triplets: int
-
-
 def run(parameters: Parameters) -> str:
     """Train, unless this very training is done; returns the run's name.
 
     Raises ConfigurationError for values that make no sense or without TensorFlow, and RunFailed if a record
-    file is missing: a model is never trained on half of the data unawares.
+    file is missing or spoiled (a model is never trained on half of the data unawares) or the loss overflows.
     """
     _check(parameters)
     storage = open_storage(parameters.root)
-    records = train_records(storage)
-    fingerprint = identity.fingerprint({"step": "train", "records": sorted(records.digests), **_settings(parameters)})
+    records = record_files(storage, TRAIN)
+    fingerprint = identity.fingerprint({"step": "train", "records": list(records.digests), **_settings(parameters)})
     name = parameters.run or f"{parameters.model}-{fingerprint[:8]}"
     if finished(storage, layout.model_dir(name), fingerprint) is None:
         if importlib.util.find_spec("tensorflow") is None:
@@ -61,28 +55,6 @@ def run(parameters: Parameters) -> str:
     return name
 
 
-def train_records(storage: Storage) -> Records:
-    """All record files of the train split; RunFailed, naming them, if some are missing."""
-    collected = read_done(storage, layout.collect_dir(TRAIN))
-    if collected is None:
-        raise RunFailed(f"{storage.root} has no collected triplets of train: run the collect step first")
-    count = collected.counts["record_shards"]
-    files = [layout.record_file(TRAIN, number, count) for number in range(count)]
-    markers = [read_done(storage, layout.record_done_dir(TRAIN, number, count)) for number in range(count)]
-    missing = [file for file, done in zip(files, markers, strict=True) if done is None or storage.size(file) is None]
-    if missing:
-        raise RunFailed(
-            f"{len(missing)} of {count} record files are missing ({', '.join(missing[:3])}): run the datagen step first"
-        )
-    found = [done for done in markers if done is not None]
-    sizes = {int(done.details["image_size"]) for done in found}
-    if len(sizes) > 1:
-        raise RunFailed(f"the record files hold faces of {sorted(sizes)} pixels: run the datagen step for all of them")
-    return Records(
-        tuple(files), tuple(done.digest for done in found), sizes.pop(), sum(done.counts["triplets"] for done in found)
-    )
-
-
 def _settings(parameters: Parameters) -> dict[str, Any]:
     return {name: getattr(parameters, name) for name in ("model", "steps", "batch_size", "learning_rate", "seed")}
 
@@ -91,7 +63,12 @@ def _check(parameters: Parameters) -> None:
     if parameters.model not in MODELS:
         raise ConfigurationError(f"model {parameters.model!r}: expected one of {', '.join(MODELS)}")
     for name in ("steps", "batch_size", "learning_rate", "checkpoint_every"):
-        if getattr(parameters, name) <= 0:
-            raise ConfigurationError(f"{name} {getattr(parameters, name)}: expected more than 0")
-    if parameters.run and ("/" in parameters.run or parameters.run.startswith(".")):
-        raise ConfigurationError(f"run {parameters.run!r}: expected the name of a folder")
+        value = getattr(parameters, name)
+        if not (value > 0 and math.isfinite(value)):
+            raise ConfigurationError(f"{name} {value}: expected more than 0")
+    if not -(2**63) <= parameters.seed < 2**63:
+        raise ConfigurationError(f"seed {parameters.seed}: expected a number of 64 bits")
+    if parameters.run and not _RUN.fullmatch(parameters.run):
+        raise ConfigurationError(
+            f"run {parameters.run!r}: expected the name of a folder, of letters, digits, '.', '_' and '-'"
+        )

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import zipfile
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from components.train.checkpoints import Checkpoints, History, SpoiledCheckpoint, Standing
 from components.train.input_pipeline import batches
 from components.train.models import MODELS, StrictTripletAccuracy, Triplets
 from fec import layout
@@ -25,156 +29,114 @@ from fec.done import Done, write_done
 from fec.errors import RunFailed
 from fec.layout import TRAIN
 from fec.progress import event, track
+from fec.record_files import RecordFiles
+from fec.records import SpoiledRecord, read_frames
 from fec.storage import Storage
 
 if TYPE_CHECKING:
-    from components.train.step import Parameters, Records
+    from components.train.step import Parameters
 
 # Steps whose mean loss and accuracy make one point of the curves.
-POINT = 10
+POINT: Final = 10
 
 
-@dataclass
-class History:
-    """The training curves: the last step of each point, mean loss and strict triplet accuracy up to it."""
-
-    steps: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    triplet_accuracy: list[float] = field(default_factory=list)
-
-
-def train(storage: Storage, parameters: Parameters, records: Records, run: str, fingerprint: str) -> None:
-    """Train ``run`` and put it into ``models/<run>/``."""
-    keras.utils.set_random_seed(parameters.seed)
+def train(storage: Storage, parameters: Parameters, records: RecordFiles, run: str, fingerprint: str) -> None:
+    """Train ``run`` and put it into ``models/<run>/``; see ``components.train.step.run``."""
     tf.config.experimental.enable_op_determinism()
     directory = layout.model_dir(run)
-    folder = storage.workspace(f"{directory}/{fingerprint[:16]}")
-
-    network = MODELS[parameters.model](records.image_size)
-    triplets = Triplets(network)
-    schedule = keras.optimizers.schedules.CosineDecay(parameters.learning_rate, parameters.steps)
-    triplets.compile(optimizer=keras.optimizers.Adam(schedule), metrics=[StrictTripletAccuracy()], jit_compile=False)
-    triplets(keras.ops.zeros((1, 3, records.image_size, records.image_size, 3)))
-    triplets.optimizer.build(triplets.trainable_variables)
-
-    checkpoints = Checkpoints(storage, f"{directory}/checkpoint", folder)
-    first_step, history = checkpoints.restore(triplets)
+    workspace = f"{directory}/{fingerprint[:16]}"
+    folder = storage.workspace(workspace)
+    checkpoints = Checkpoints(storage, f"{directory}/checkpoint", fingerprint, folder)
+    triplets, standing = _restored(parameters, records.image_size, checkpoints)
     with ExitStack() as stack:
-        files = [stack.enter_context(storage.local_copy(file)) for file in records.files]
+        files = [stack.enter_context(storage.local_copy(path)) for path in records.paths]
         data = batches(
-            files,
-            _types(storage),
-            records.image_size,
-            parameters.batch_size,
-            parameters.seed,
-            first_step,
+            files, _types(storage), records.image_size, parameters.batch_size, parameters.seed, standing.step
         )
-        _fit(triplets, data, parameters, first_step, history, checkpoints, folder / "logs")
-
-    model = folder / "model.keras"
-    network.save(model)
-    _make_reproducible(model)
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    reloaded = keras.saving.load_model(model)
-    if reloaded.count_params() != network.count_params():
-        raise RunFailed(f"the stored model of {run} does not load as what was trained")
-    _put(storage, directory, folder, history, parameters, records)
-    counts = {"steps": parameters.steps, "triplets": records.triplets, "parameters": network.count_params()}
+        try:
+            _fit(triplets, data, parameters, standing, checkpoints, folder / "logs")
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise RunFailed(_what_is_spoiled(records.paths, files, error)) from None
+    digest = _store_model(triplets.network, folder / "model.keras", records.image_size)
+    _put(storage, directory, folder, standing.history, parameters, records)
     checkpoints.forget()
+    counts = {"steps": parameters.steps, "triplets": records.triplets, "parameters": triplets.network.count_params()}
     write_done(storage, directory, Done("train", fingerprint, digest, counts, {"image_size": records.image_size}))
-    storage.remove_workspace(f"{directory}/{fingerprint[:16]}")
+    storage.remove_workspace(workspace)
+    history = standing.history
+    event(
+        "trained",
+        f"trained {parameters.steps:,} steps on {records.triplets:,} triplets: loss {history.loss[-1]:.3f}, triplet "
+        f"accuracy of the last batches {history.triplet_accuracy[-1]:.3f} (chance 0.333)",
+    )
+
+
+def compiled(model: str, image_size: int, steps: int, learning_rate: float, seed: int) -> Triplets:
+    """The network ``model`` over triplets, ready to train: Adam, its rate falling to zero along a cosine."""
+    keras.utils.set_random_seed(seed % 2**32)
+    triplets = Triplets(MODELS[model](image_size))
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    # XLA makes training on a CPU 1.6 to 1.9 times slower, and is off wherever operations are deterministic.
+    triplets.compile(optimizer=keras.optimizers.Adam(schedule), metrics=[StrictTripletAccuracy()], jit_compile=False)
+    triplets(keras.ops.zeros((1, 3, image_size, image_size, 3)))
+    triplets.optimizer.build(triplets.trainable_variables)
+    return triplets
+
+
+def _restored(parameters: Parameters, image_size: int, checkpoints: Checkpoints) -> tuple[Triplets, Standing]:
+    """The model as it was when training was interrupted, or as it is at the start."""
+    p = parameters
+
+    def new() -> Triplets:
+        return compiled(p.model, image_size, p.steps, p.learning_rate, p.seed)
+
+    triplets = new()
+    try:
+        return triplets, checkpoints.restore(triplets)
+    except SpoiledCheckpoint:
+        return new(), Standing()
 
 
 def _fit(
     triplets: Triplets,
     data: Any,
     parameters: Parameters,
-    first_step: int,
-    history: History,
+    standing: Standing,
     checkpoints: Checkpoints,
     logs: Path,
 ) -> None:
+    """Train up to ``parameters.steps``, keeping ``standing`` up to date."""
     steps = iter(data)
+    history = standing.history
     writer = tf.summary.create_file_writer(str(logs))
     with writer.as_default(), track("train", parameters.steps, "steps") as progress:
-        progress.advance(first_step)
-        point: list[tuple[float, float]] = []
-        for step in range(first_step + 1, parameters.steps + 1):
+        progress.advance(standing.step)
+        while standing.step < parameters.steps:
             faces, labels = next(steps)
             metrics = triplets.train_on_batch(faces, labels, return_dict=True)
+            loss, accuracy = float(metrics["loss"]), float(metrics["triplet_accuracy"])
+            if not math.isfinite(loss):
+                raise RunFailed(
+                    f"the loss is {loss} at step {standing.step + 1}: try a lower --learning-rate than "
+                    f"{parameters.learning_rate}"
+                )
+            standing.step += 1
+            standing.since.append((loss, accuracy))
+            if standing.step % POINT == 0 or standing.step == parameters.steps:
+                means = [sum(values) / len(values) for values in zip(*standing.since, strict=True)]
+                standing.since.clear()
+                history.steps.append(standing.step)
+                history.loss.append(means[0])
+                history.triplet_accuracy.append(means[1])
+                tf.summary.scalar("loss", means[0], step=standing.step)
+                tf.summary.scalar("triplet_accuracy", means[1], step=standing.step)
+                progress.note("loss", means[0])
+                progress.note("accuracy", means[1])
             progress.advance()
-            point.append((float(metrics["loss"]), float(metrics["triplet_accuracy"])))
-            if step % POINT == 0 or step == parameters.steps:
-                loss, accuracy = (sum(values) / len(point) for values in zip(*point, strict=True))
-                point.clear()
-                history.steps.append(step)
-                history.loss.append(loss)
-                history.triplet_accuracy.append(accuracy)
-                tf.summary.scalar("loss", loss, step=step)
-                tf.summary.scalar("triplet_accuracy", accuracy, step=step)
-            if step % parameters.checkpoint_every == 0 and step % POINT == 0 and step < parameters.steps:
+            if standing.step % parameters.checkpoint_every == 0 and standing.step < parameters.steps:
                 writer.flush()
-                checkpoints.save(triplets, step, history)
+                checkpoints.save(triplets, standing)
     writer.close()
-    if history.steps:
-        event(
-            "trained",
-            f"trained {parameters.steps} steps: loss {history.loss[-1]:.3f}, "
-            f"triplet accuracy of the last batches {history.triplet_accuracy[-1]:.3f}",
-        )
-
-
-class Checkpoints:
-    """Where a training stands: weights, optimizer and curves, on this machine's disk and, for a remote root, there too.
-
-    The state names the weights it belongs to and is renamed into place last, so it is never ahead of them.
-    """
-
-    def __init__(self, storage: Storage, directory: str, folder: Path) -> None:
-        self._storage, self._directory, self._folder = storage, directory, folder
-        self._remote = "://" in storage.root
-
-    def save(self, triplets: Triplets, step: int, history: History) -> None:
-        """Store where the training stands after ``step``."""
-        weights = self._folder / f"{step}.weights.h5"
-        triplets.save_weights(weights)
-        state = json.dumps({"step": step, "history": asdict(history)}).encode()
-        if self._remote:
-            self._storage.write(f"{self._directory}/{weights.name}", weights.read_bytes())
-            self._storage.write(f"{self._directory}/state.json", state)
-        temporary = self._folder / "state.json.new"
-        temporary.write_bytes(state)
-        temporary.replace(self._folder / "state.json")
-        for old in self._folder.glob("*.weights.h5"):
-            if old != weights:
-                old.unlink()
-
-    def restore(self, triplets: Triplets) -> tuple[int, History]:
-        """Load the last checkpoint if there is one; gives the steps already done, and their curves."""
-        state_file = self._folder / "state.json"
-        if self._remote and not state_file.exists():
-            self._fetch()
-        if not state_file.exists():
-            return 0, History()
-        state = json.loads(state_file.read_bytes())
-        triplets.load_weights(self._folder / f"{state['step']}.weights.h5")
-        event("resumed", f"training goes on after step {state['step']}", step=state["step"])
-        return int(state["step"]), History(**state["history"])
-
-    def forget(self) -> None:
-        """Remove the remote checkpoint of a finished training."""
-        if self._remote:
-            for entry in list(self._storage.list(self._directory)):
-                self._storage.delete(entry.path)
-
-    def _fetch(self) -> None:
-        try:
-            state = self._storage.read(f"{self._directory}/state.json")
-            name = f"{json.loads(state)['step']}.weights.h5"
-            (self._folder / name).write_bytes(self._storage.read(f"{self._directory}/{name}"))
-            (self._folder / "state.json").write_bytes(state)
-        except FileNotFoundError:
-            return
 
 
 def _types(storage: Storage) -> list[int]:
@@ -183,8 +145,32 @@ def _types(storage: Storage) -> list[int]:
     return [int(kind) for kind, count in sorted(funnel["types"].items()) if count]
 
 
+def _what_is_spoiled(paths: Sequence[str], files: Sequence[Path], error: Exception) -> str:
+    """Why TensorFlow could not read the records: the file that is spoiled, or else what it said."""
+    for path, local in zip(paths, files, strict=True):
+        try:
+            with local.open("rb") as file:
+                for _ in read_frames(file):
+                    pass
+        except SpoiledRecord as spoiled:
+            return f"{path}: {spoiled}; delete it and run the datagen step again"
+    said = str(error).strip().splitlines()[0][:300]
+    return f"the records of {TRAIN} cannot be trained on ({said}); run the datagen step again"
+
+
+def _store_model(network: keras.Model, path: Path, image_size: int) -> str:
+    """Write ``network`` to ``path``, make sure that it loads as what it is, and give the file's SHA-256 in hex."""
+    network.save(path)
+    _make_reproducible(path)
+    probe = np.random.default_rng(0).uniform(0, 255, (4, image_size, image_size, 3)).astype(np.float32)
+    reloaded = keras.saving.load_model(path, compile=False)
+    if not np.allclose(network.predict_on_batch(probe), reloaded.predict_on_batch(probe), atol=1e-5):
+        raise RunFailed("the stored model gives other embeddings than the trained one: nothing was kept")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _put(
-    storage: Storage, directory: str, folder: Path, history: History, parameters: Parameters, records: Records
+    storage: Storage, directory: str, folder: Path, history: History, parameters: Parameters, records: RecordFiles
 ) -> None:
     about = {
         "parameters": {name: value for name, value in asdict(parameters).items() if name != "root"},
@@ -192,6 +178,8 @@ def _put(
         "triplets": records.triplets,
         "image_size": records.image_size,
     }
+    # A marker of other parameters must not outlive the model it was written for.
+    storage.delete(f"{directory}/{layout.DONE}")
     for entry in list(storage.list(f"{directory}/logs")):
         storage.delete(entry.path)
     for log in sorted((folder / "logs").iterdir()):

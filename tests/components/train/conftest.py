@@ -1,13 +1,17 @@
-"""A storage root with records that can be learned: three drawn "expressions" on noise."""
+"""A storage root with records that can be learned: three drawn "expressions" over pieces of photographs."""
 
 from __future__ import annotations
 
+import functools
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fec import layout
 from fec.done import Done, write_done
@@ -17,41 +21,72 @@ from fec.storage import open_storage
 SIZE = 32
 
 
-def drawn(expression: int, noise: np.random.Generator) -> bytes:
-    """A face: a bar across, a bar down or a square, each in any colour, on noise."""
-    face = noise.integers(0, 90, (SIZE, SIZE, 3), dtype=np.uint8)
-    across, down = ((4, 14), (14, 4), (8, 8))[expression]
-    x, y = noise.integers(14, SIZE - 14, 2)
-    face[y - across : y + across, x - down : x + down] = noise.integers(120, 256, 3)
-    return bytes(cv2.imencode(".jpg", face)[1])
+@functools.cache
+def photographs() -> tuple[NDArray[np.uint8], ...]:
+    """Photographs as scikit-image packages them, uint8 RGB."""
+    import skimage.data
+
+    source: Any = skimage.data
+    return tuple(getattr(source, name)() for name in ("astronaut", "chelsea", "coffee"))
 
 
-def write_root(root: Path, triplets: int, files: int = 2, split: str = layout.TRAIN) -> None:
+def drawn(expression: int, chance: np.random.Generator) -> NDArray[np.uint8]:
+    """A face, uint8 RGB: a bar across, a bar down or a square, anywhere, in any bright colour, on a photograph."""
+    photograph = photographs()[chance.integers(3)]
+    top, left = (chance.integers(side - 2 * SIZE) for side in photograph.shape[:2])
+    face = cv2.resize(photograph[top : top + 2 * SIZE, left : left + 2 * SIZE], (SIZE, SIZE)) // 2
+    across, down = ((3, 12), (12, 3), (6, 6))[expression]
+    x, y = chance.integers(13, SIZE - 12, 2)
+    face[y - across : y + across, x - down : x + down] = chance.integers(120, 256, 3)
+    return np.asarray(face, np.uint8)
+
+
+def drawn_triplet(chance: np.random.Generator) -> tuple[list[NDArray[np.uint8]], int]:
+    """Three faces, two of them of one expression, and the place (1..3) of the other one."""
+    alike, other = (int(expression) for expression in chance.permutation(3)[:2])
+    odd = int(chance.integers(3))
+    faces = [drawn(alike, chance), drawn(alike, chance)]
+    faces.insert(odd, drawn(other, chance))
+    return faces, odd + 1
+
+
+def as_jpeg(face: NDArray[np.uint8]) -> bytes:
+    """An RGB face as JPEG bytes."""
+    return bytes(cv2.imencode(".jpg", face[:, :, ::-1])[1])
+
+
+def write_root(root: str, triplets: int, files: int = 2, split: str = layout.TRAIN) -> None:
     """Records of ``triplets`` triplets in ``files`` files, with the markers training looks for."""
-    storage = open_storage(str(root))
-    noise = np.random.default_rng(7)
+    storage = open_storage(root)
+    chance = np.random.default_rng(7)
     types = {1: 0, 2: 0, 3: 0}
     for number in range(files):
         content = b""
         count = triplets // files
         for place in range(count):
-            alike, other = noise.permutation(3)[:2]
-            odd = int(noise.integers(3))
-            faces = [drawn(alike, noise), drawn(alike, noise)]
-            faces.insert(odd, drawn(other, noise))
+            faces, odd = drawn_triplet(chance)
             kind = place % 3 + 1
             types[kind] += 1
             ids = (f"{number}-{place}-a", f"{number}-{place}-b", f"{number}-{place}-c")
-            content += frame(TripletExample((faces[0], faces[1], faces[2]), ids, odd + 1, kind, [odd + 1] * 6).encode())
+            a, b, c = map(as_jpeg, faces)
+            content += frame(TripletExample((a, b, c), ids, odd, kind, [odd] * 6).encode())
         storage.write(layout.record_file(split, number, files), content)
-        marker = Done("datagen", f"f{number}", f"d{number}-{triplets}", {"triplets": count}, {"image_size": SIZE})
+        counts, details = {"triplets": count, "bytes": len(content)}, {"image_size": SIZE, "collect": "c"}
+        marker = Done("datagen", f"f{number}", f"d{number}-{triplets}", counts, details)
         write_done(storage, layout.record_done_dir(split, number, files), marker)
     storage.write(f"{layout.collect_dir(split)}/funnel.json", json.dumps({"types": types}).encode())
-    write_done(storage, layout.collect_dir(split), Done("collect", "f", "d", {"record_shards": files}))
+    write_done(storage, layout.collect_dir(split), Done("collect", "f", "c", {"record_shards": files}))
+
+
+@pytest.fixture(scope="session")
+def records_of_600(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root of 600 learnable triplets, not to be written to."""
+    root = tmp_path_factory.mktemp("learnable") / "root"
+    write_root(str(root), 600)
+    return root
 
 
 @pytest.fixture
-def learnable(tmp_path: Path) -> Path:
+def learnable(records_of_600: Path, tmp_path: Path) -> Path:
     """A root of 600 learnable triplets."""
-    write_root(tmp_path / "root", 600)
-    return tmp_path / "root"
+    return Path(shutil.copytree(records_of_600, tmp_path / "root"))

@@ -1,4 +1,4 @@
-"""Training learns, goes on after a kill as if nothing had happened, and is not done twice."""
+"""Training learns, goes on after a kill as if nothing had happened, is not done twice, and never ends in rubbish."""
 
 from __future__ import annotations
 
@@ -9,71 +9,143 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
+import boto3
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from moto.server import ThreadedMotoServer
 
 from components.train import models
+from components.train.checkpoints import Checkpoints, History, Standing
 from components.train.component import train as train_component
-from components.train.input_pipeline import batches, decode
+from components.train.loss import triplet_accuracy
 from components.train.step import MODELS, Parameters, run
+from components.train.training import compiled
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
-from fec.records import TripletExample
-from tests.components.train.conftest import SIZE
+from fec.record_files import record_files
+from fec.storage import open_storage
+from tests.components.train.conftest import SIZE, drawn_triplet, write_root
+
+BUCKET = "fec-train"
+STEPS = 42
 
 
-def test_it_learns(learnable: Path) -> None:
+def test_it_learns_what_it_was_not_shown_too(learnable: Path) -> None:
     name = run(Parameters(root=str(learnable), steps=150, batch_size=24, learning_rate=2e-3))
     history = json.loads((learnable / layout.model_dir(name) / "history.json").read_text())
-    assert history["steps"][-1] == 150
-    assert history["triplet_accuracy"][-1] > 0.8
-
-
-def test_the_stored_model_maps_faces_to_unit_vectors(learnable: Path) -> None:
-    name = train_component.python_func(root=str(learnable), steps=10, batch_size=12, run="mine")
-    assert name == "mine"
+    assert history["steps"] == list(range(10, 151, 10))
     model = keras.saving.load_model(learnable / layout.model_dir(name) / "model.keras")
+    chance = np.random.default_rng(99)
+    faces, odd = zip(*(drawn_triplet(chance) for _ in range(300)), strict=True)
+    vectors = model.predict_on_batch(np.array(faces, np.float32).reshape(-1, SIZE, SIZE, 3)).reshape(-1, 3, 16)
+    assert float(keras.ops.mean(triplet_accuracy(vectors, np.array(odd)))) > 0.8
+
+
+@pytest.fixture(scope="module")
+def trained_once(records_of_600: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the finished run "short", made by the component; not to be written to."""
+    root = shutil.copytree(records_of_600, tmp_path_factory.mktemp("trained") / "root")
+    assert train_component.python_func(root=str(root), steps=STEPS, batch_size=6, run="short") == "short"
+    return Path(root)
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    """A root with the finished run "short"."""
+    return Path(shutil.copytree(trained_once, tmp_path / "trained"))
+
+
+def short(root: Path, seed: int = 0) -> str:
+    """Train the run "short", unless it is there."""
+    return run(Parameters(root=str(root), steps=STEPS, batch_size=6, seed=seed, run="short"))
+
+
+def test_the_stored_model_maps_faces_to_unit_vectors(trained_once: Path) -> None:
+    model = keras.saving.load_model(trained_once / layout.model_dir("short") / "model.keras")
     vectors = np.asarray(model(np.random.default_rng(0).uniform(0, 255, (5, SIZE, SIZE, 3)).astype(np.float32)))
     assert vectors.shape == (5, 16)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert list((learnable / layout.model_dir(name) / "logs").iterdir())
 
 
-def test_the_same_training_gives_the_same_bytes_also_after_a_kill(learnable: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(learnable, other)
-    command = [sys.executable, "-m", "components.train", "--steps", "40", "--batch-size", "12", "--checkpoint-every"]
-    whole = subprocess.run([*command, "10", "--root", str(learnable)], check=True, capture_output=True, text=True)
-    killed = subprocess.Popen([*command, "10", "--root", str(other)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def test_tensorboard_can_read_the_curves(trained_once: Path) -> None:
+    (log,) = (trained_once / layout.model_dir("short") / "logs").iterdir()
+    values = [
+        (value.tag, event.step)
+        for event in tf.compat.v1.train.summary_iterator(str(log))
+        for value in event.summary.value
+    ]
+    assert values == [(tag, step) for step in (10, 20, 30, 40, STEPS) for tag in ("loss", "triplet_accuracy")]
+
+
+def test_a_killed_training_ends_in_the_same_bytes_as_one_that_was_not(trained_once: Path, learnable: Path) -> None:
+    command = [sys.executable, "-m", "components.train", "--root", str(learnable), "--run", "short"]
+    command += ["--steps", str(STEPS), "--batch-size", "6", "--checkpoint-every", "7"]
+    killed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 90
-    while not list((other / ".work").rglob("state.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while not list((learnable / ".work").rglob("state.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
-    name = json.loads(whole.stdout)
-    assert not (other / layout.model_dir(name) / "model.keras").exists()
-    again = subprocess.run([*command, "10", "--root", str(other)], check=True, capture_output=True, text=True)
-    assert '"resumed"' in again.stderr
-    for file in ("model.keras", "history.json"):
-        ours, theirs = (root / layout.model_dir(name) / file for root in (learnable, other))
-        assert ours.read_bytes() == theirs.read_bytes(), file
-    assert not (other / ".work").exists()
+    (state,) = (learnable / ".work").rglob("state.json")
+    assert json.loads(state.read_text())["step"] % 7 == 0
+    assert not (learnable / layout.model_dir("short")).exists()
+    short(learnable)
+    for file in ("model.keras", "history.json", layout.DONE):
+        whole, resumed = (root / layout.model_dir("short") / file for root in (trained_once, learnable))
+        assert whole.read_bytes() == resumed.read_bytes(), file
+    assert not (learnable / ".work").exists()
 
 
-def test_a_finished_training_is_skipped_without_tensorflow(learnable: Path) -> None:
-    name = run(Parameters(root=str(learnable), steps=10, batch_size=12))
-    before = {path: path.stat().st_mtime_ns for path in learnable.rglob("*") if path.is_file()}
+def test_a_checkpoint_that_cannot_be_read_is_left_behind(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = trained / layout.model_dir("short")
+    fingerprint = json.loads((directory / layout.DONE).read_text())["fingerprint"]
+    model = (directory / "model.keras").read_bytes()
+    shutil.rmtree(directory)
+    folder = open_storage(str(trained)).workspace(f"{layout.model_dir('short')}/{fingerprint[:16]}")
+    (folder / "2.weights.h5").write_bytes(b"torn")
+    (folder / "state.json").write_text(json.dumps({"step": 2, "history": {}, "since": []}))
+    short(trained)
+    assert '"checkpoint_lost"' in capsys.readouterr().err
+    assert (directory / "model.keras").read_bytes() == model
+
+
+def test_no_marker_outlives_the_model_it_was_written_for(trained: Path) -> None:
+    directory = trained / layout.model_dir("short")
+    (directory / "model.keras").unlink()
+    (directory / "model.keras").mkdir()  # in the way of the next one
+    with pytest.raises(OSError):
+        short(trained, seed=1)
+    assert not (directory / layout.DONE).exists()
+
+
+def test_a_finished_training_is_skipped_without_tensorflow(trained: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
     script = (
         "import sys; from components.train.step import Parameters, run;"
-        f"print(run(Parameters(root={str(learnable)!r}, steps=10, batch_size=12)), 'tensorflow' in sys.modules)"
+        f"name = run(Parameters(root={str(trained)!r}, steps={STEPS}, batch_size=6, run='short'));"
+        "print(name, 'tensorflow' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert answer.stdout.split() == [name, "False"]
-    assert before == {path: path.stat().st_mtime_ns for path in learnable.rglob("*") if path.is_file()}
+    assert answer.stdout.split() == ["short", "False"]
+    assert before == {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
+
+
+def test_without_tensorflow_it_says_what_to_install(learnable: Path) -> None:
+    script = (
+        "import importlib.util as u; found = u.find_spec;"
+        "u.find_spec = lambda name, *more: None if name == 'tensorflow' else found(name, *more);"
+        "from components.train.step import Parameters, run; from fec.command import main;"
+        f"main(Parameters, run, 'train', '', ['--root', {str(learnable)!r}])"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert "TensorFlow is not installed: pip install 'fec[train]'" in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_a_missing_record_file_is_named(learnable: Path) -> None:
@@ -82,9 +154,36 @@ def test_a_missing_record_file_is_named(learnable: Path) -> None:
         run(Parameters(root=str(learnable)))
 
 
+def test_a_spoiled_record_file_is_named(learnable: Path) -> None:
+    path = learnable / layout.record_file(layout.TRAIN, 1, 2)
+    spoiled = bytearray(path.read_bytes())
+    spoiled[200] ^= 1
+    path.write_bytes(bytes(spoiled))
+    with pytest.raises(RunFailed, match="fec_base-train-00001-of-00002: the record at byte 0 does not match"):
+        short(learnable)
+
+
+def test_records_of_eval_are_never_trained_on(learnable: Path) -> None:
+    write_root(str(learnable), 60, files=1, split=layout.EVAL)
+    paths = record_files(open_storage(str(learnable)), layout.TRAIN).paths
+    assert paths == tuple(f"records/fec_base-train-{number:05d}-of-00002" for number in range(2))
+
+
+def test_a_loss_that_overflows_ends_the_training(learnable: Path) -> None:
+    with pytest.raises(RunFailed, match="lower --learning-rate than 1e"):
+        run(Parameters(root=str(learnable), steps=20, batch_size=6, learning_rate=1e30))
+    assert not (learnable / "models").exists()
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
-    [("model", "huge", "tiny"), ("steps", 0, "more than 0"), ("run", "../x", "name of a folder")],
+    [
+        ("model", "huge", "tiny"),
+        ("steps", 0, "more than 0"),
+        ("learning_rate", float("nan"), "more than 0"),
+        ("seed", 2**64, "64 bits"),
+        ("run", "../x", "name of a folder"),
+    ],
 )
 def test_bad_parameters_are_refused(tmp_path: Path, field: str, value: object, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
@@ -96,27 +195,52 @@ def test_every_model_that_is_offered_can_be_built() -> None:
     assert 200_000 < models.tiny(64).count_params() < 400_000
 
 
-def test_a_batch_holds_as_many_triplets_of_each_type(learnable: Path) -> None:
-    files = [learnable / layout.record_file(layout.TRAIN, number, 2) for number in range(2)]
-    _, labels = next(iter(batches(files, [1, 2, 3], SIZE, 30, seed=0)))
-    assert np.bincount(labels.numpy()[:, 1], minlength=4).tolist() == [0, 10, 10, 10]
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty bucket as a storage root, on a server of its own."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    yield f"s3://{BUCKET}/root"
+    server.stop()
 
 
-def test_later_batches_are_the_same_whether_or_not_the_earlier_ones_were_made(learnable: Path) -> None:
-    files = [learnable / layout.record_file(layout.TRAIN, number, 2) for number in range(2)]
-    whole = iter(batches(files, [1, 2, 3], SIZE, 6, seed=3))
-    third = [next(whole) for _ in range(3)][2]
-    resumed = next(iter(batches(files, [1, 2, 3], SIZE, 6, seed=3, first_step=2)))
-    assert all(np.array_equal(one.numpy(), other.numpy()) for one, other in zip(third, resumed, strict=True))
+def test_a_bucket_gets_the_model_and_keeps_no_checkpoint(bucket: str) -> None:
+    write_root(bucket, 60)
+    name = run(Parameters(root=bucket, steps=6, batch_size=6, checkpoint_every=2))
+    names = {entry.path.removeprefix(f"models/{name}/") for entry in open_storage(bucket).list("models")}
+    assert {name for name in names if not name.startswith("logs/")} == {
+        "_DONE.json",
+        "history.json",
+        "model.keras",
+        "train.json",
+    }
 
 
-def test_pixels_and_channels_arrive_as_they_were() -> None:
-    red = np.zeros((SIZE, SIZE, 3), np.uint8)
-    red[:, :, 0] = 250
-    red[: SIZE // 2, :, 1] = 250  # yellow above, red below
-    jpeg = bytes(cv2.imencode(".jpg", red[:, :, ::-1])[1])
-    faces, labels = decode(TripletExample((jpeg,) * 3, ("a", "b", "c"), 2, 3, [2]).encode(), SIZE)
-    assert labels.numpy().tolist() == [2, 3]
-    above, below = faces.numpy()[1, 4, 5], faces.numpy()[1, SIZE - 4, 5]
-    assert np.allclose(above, [250, 250, 0], atol=12)
-    assert np.allclose(below, [250, 0, 0], atol=12)
+def test_another_machine_goes_on_from_the_checkpoint_in_the_bucket(bucket: str, tmp_path: Path) -> None:
+    storage = open_storage(bucket)
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    trained = compiled("tiny", SIZE, 10, 1e-3, seed=1)
+    for step in (4, 8):
+        standing = Standing(step, History([4], [0.3], [0.5]), [(0.2, 0.6)])
+        Checkpoints(storage, "models/x/checkpoint", "f" * 64, here).save(trained, standing)
+    fresh = compiled("tiny", SIZE, 10, 1e-3, seed=2)
+    assert Checkpoints(storage, "models/x/checkpoint", "f" * 64, there).restore(fresh) == standing
+    for ours, theirs in zip(trained.get_weights(), fresh.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert [path.name for path in there.glob("*.h5")] == ["8.weights.h5"]
+
+
+def test_a_checkpoint_of_other_parameters_is_not_gone_on_from(bucket: str, tmp_path: Path) -> None:
+    storage = open_storage(bucket)
+    model = compiled("tiny", SIZE, 10, 1e-3, seed=1)
+    Checkpoints(storage, "models/x/checkpoint", "f" * 64, tmp_path).save(model, Standing(4))
+    (tmp_path / "other").mkdir()
+    other = Checkpoints(storage, "models/x/checkpoint", "0" * 64, tmp_path / "other")
+    assert other.restore(model) == Standing()

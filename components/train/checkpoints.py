@@ -1,0 +1,101 @@
+"""Where a training stands, kept so that another process, on another machine too, goes on from there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fec.progress import event
+from fec.storage import LocalStorage, Storage
+
+STATE = "state.json"
+
+
+@dataclass
+class History:
+    """The training curves: the last step of each point, mean loss and strict triplet accuracy up to it."""
+
+    steps: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    triplet_accuracy: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Standing:
+    """Steps done, their curves, and (loss, accuracy) of the steps since the curves' last point."""
+
+    step: int = 0
+    history: History = field(default_factory=History)
+    since: list[tuple[float, float]] = field(default_factory=list)
+
+
+class Checkpoints:
+    """Weights, optimizer and standing of the training ``fingerprint`` in ``folder`` and, for a remote root, there too.
+
+    ``state.json`` names the weights it belongs to and is put last, so it is never ahead of them.
+    """
+
+    def __init__(self, storage: Storage, directory: str, fingerprint: str, folder: Path) -> None:
+        self._storage, self._folder = storage, folder
+        self._parent, self._directory = directory, f"{directory}/{fingerprint[:16]}"
+        self._remote = not isinstance(storage, LocalStorage)
+
+    def save(self, model: Any, standing: Standing) -> None:
+        """Store ``model`` (weights, and its optimizer's) as it is after ``standing.step`` steps."""
+        weights = self._folder / f"{standing.step}.weights.h5"
+        model.save_weights(weights)
+        state = json.dumps(asdict(standing)).encode()
+        if self._remote:
+            self._storage.write(f"{self._directory}/{weights.name}", weights.read_bytes())
+            self._storage.write(f"{self._directory}/{STATE}", state)
+            for entry in list(self._storage.list(self._directory)):
+                if entry.path.endswith(".weights.h5") and not entry.path.endswith(f"/{weights.name}"):
+                    self._storage.delete(entry.path)
+        temporary = self._folder / f"{STATE}.new"
+        temporary.write_bytes(state)
+        temporary.replace(self._folder / STATE)
+        for old in self._folder.glob("*.weights.h5"):
+            if old != weights:
+                old.unlink()
+
+    def restore(self, model: Any) -> Standing:
+        """Load the last checkpoint into ``model``; where there is none, or none that can be read, the start."""
+        if self._remote and not (self._folder / STATE).exists():
+            self._fetch()
+        try:
+            value = json.loads((self._folder / STATE).read_bytes())
+            since = [(loss, accuracy) for loss, accuracy in value["since"]]
+            standing = Standing(int(value["step"]), History(**value["history"]), since)
+            model.load_weights(self._folder / f"{standing.step}.weights.h5")
+        except FileNotFoundError:
+            return Standing()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            message = f"the checkpoint cannot be read ({type(error).__name__}): training starts anew"
+            event("checkpoint_lost", message, severity="WARNING")
+            raise SpoiledCheckpoint from error
+        event("resumed", f"training goes on after step {standing.step}", step=standing.step)
+        return standing
+
+    def forget(self) -> None:
+        """Remove every checkpoint of the run, those of other parameters too."""
+        for path in self._folder.glob("*"):
+            if path.name == STATE or path.name.endswith(".weights.h5"):
+                path.unlink()
+        if self._remote:
+            for entry in list(self._storage.list(self._parent)):
+                self._storage.delete(entry.path)
+
+    def _fetch(self) -> None:
+        try:
+            state = self._storage.read(f"{self._directory}/{STATE}")
+            name = f"{int(json.loads(state)['step'])}.weights.h5"
+            (self._folder / name).write_bytes(self._storage.read(f"{self._directory}/{name}"))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return
+        (self._folder / STATE).write_bytes(state)
+
+
+class SpoiledCheckpoint(Exception):
+    """A checkpoint that could not be read, after which the model may be half loaded."""
