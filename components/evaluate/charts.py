@@ -10,6 +10,8 @@ from components.evaluate.accuracy import Score
 
 WIDTH: Final = 420
 HEIGHT: Final = 190
+# A point a pixel: a training of a million steps must not make a page of megabytes.
+MAX_POINTS: Final = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 34
 
 
@@ -26,6 +28,7 @@ def curve(steps: Sequence[int], values: Sequence[float], label: str, top: float 
     """
     if not steps:
         return '<p class="quiet">no points were recorded</p>'
+    steps, values = _thinned(steps, values)
     highest = top if top is not None else max(max(values) * 1.1, 1e-9)
     last = max(steps)
     inner_width, inner_height = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
@@ -73,6 +76,16 @@ def interval(score: Score, chance: float) -> str:
         f'<line class="guide" x1="{x(chance):.1f}" x2="{x(chance):.1f}" y1="2" y2="20"/>'
         f'<line class="span" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="11" y2="11"/>'
         f'<circle class="dot" cx="{x(score.accuracy):.1f}" cy="11" r="5"/></svg>'
+    )
+
+
+def _thinned(steps: Sequence[int], values: Sequence[float]) -> tuple[list[int], list[float]]:
+    """At most MAX_POINTS points: the last step of each run of points that one pixel would hold, and their mean."""
+    each = -(-len(steps) // MAX_POINTS)
+    starts = range(0, len(steps), each)
+    return (
+        [steps[min(start + each, len(steps)) - 1] for start in starts],
+        [sum(values[start : start + each]) / len(values[start : start + each]) for start in starts],
     )
 
 

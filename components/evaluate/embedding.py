@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -17,50 +18,92 @@ from numpy.typing import NDArray
 from components.evaluate.accuracy import Triplet
 from fec import layout, records
 from fec.errors import RunFailed
-from fec.layout import EVAL
 from fec.progress import track
+from fec.record_files import RecordFiles
 from fec.storage import Storage
 
+# The side to which faces are made small for comparing their pixels alone.
+PIXELS: Final = 16
 
-def read_eval(storage: Storage, count: int) -> tuple[list[Triplet], dict[str, bytes]]:
-    """All eval triplets, and the JPEG of each face they use by face id; raises RunFailed for a spoiled file."""
-    triplets: list[Triplet] = []
-    faces: dict[str, bytes] = {}
-    for number in range(count):
-        path = layout.record_file(EVAL, number, count)
-        with storage.local_copy(path) as local, local.open("rb") as file:
-            try:
-                for payload in records.read_frames(file):
-                    example: Mapping[str, Any] = records.decode_example(payload)
-                    ids = tuple(example[name][0].decode() for name in records.IMAGE_IDS)
-                    faces |= {face: example[name][0] for face, name in zip(ids, records.IMAGES, strict=True)}
-                    triplets.append(
-                        Triplet((ids[0], ids[1], ids[2]), example[records.TRIPLET_CODE][0], example[records.TYPE][0])
-                    )
-            except (records.SpoiledRecord, ValueError, KeyError) as error:
-                raise RunFailed(f"{path}: {error}; run the datagen step again") from None
-    return triplets, faces
+Jpegs = tuple[bytes, bytes, bytes]
 
 
-def embed(storage: Storage, run: str, faces: Mapping[str, bytes], batch_size: int) -> dict[str, NDArray[Any]]:
-    """The embedding of each face by id, float32 [dimensions]; each face goes through the network once."""
+@dataclass(frozen=True)
+class Embedded:
+    """All triplets of a split, and by face id what is compared: embeddings, and PIXELS x PIXELS RGB values in a row."""
+
+    triplets: list[Triplet]
+    embeddings: dict[str, NDArray[Any]]
+    pixels: dict[str, NDArray[np.uint8]]
+
+
+def load_network(storage: Storage, run: str) -> Any:
+    """The trained network of ``run``: float 0..255 RGB [batch, size, size, 3] in, unit vectors out."""
     with storage.local_copy(f"{layout.model_dir(run)}/model.keras") as path:
-        network = keras.saving.load_model(path, compile=False)
-    ids = sorted(faces)
-    embeddings: dict[str, NDArray[Any]] = {}
-    with track("evaluate", len(ids), "faces") as progress:
-        for start in range(0, len(ids), batch_size):
-            chosen = ids[start : start + batch_size]
-            batch = np.stack([_rgb(faces[face]) for face in chosen]).astype(np.float32)
-            vectors = np.asarray(network.predict_on_batch(batch))
-            embeddings |= dict(zip(chosen, vectors, strict=True))
-            progress.advance(len(chosen))
-    return embeddings
+        return keras.saving.load_model(path, compile=False)
 
 
-def _rgb(jpeg: bytes) -> NDArray[np.uint8]:
+def embedded(storage: Storage, files: RecordFiles, network: Any, batch_size: int) -> Embedded:
+    """What ``network`` makes of the faces in ``files``.
+
+    A face goes through the network once, however many triplets use it, ``batch_size`` faces at a time; no
+    more of them than that are held in full. Raises RunFailed, naming it, for a file that is spoiled.
+    """
+    found = Embedded([], {}, {})
+    waiting: dict[str, NDArray[np.uint8]] = {}
+
+    def embed() -> None:
+        if waiting:
+            vectors = np.asarray(network.predict_on_batch(np.stack(list(waiting.values())).astype(np.float32)))
+            found.embeddings.update(zip(waiting, vectors, strict=True))
+            waiting.clear()
+
+    with track("evaluate", files.triplets, "triplets") as progress:
+        for path in files.paths:
+            for triplet, jpegs in _examples(storage, path):
+                found.triplets.append(triplet)
+                for face, jpeg in zip(triplet.faces, jpegs, strict=True):
+                    if face not in found.pixels:
+                        waiting[face] = rgb = _rgb(jpeg, files.image_size, path)
+                        small = cv2.resize(rgb, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA)
+                        found.pixels[face] = small.astype(np.uint8).ravel()
+                        if len(waiting) == batch_size:
+                            embed()
+                progress.advance()
+        embed()
+    return found
+
+
+def jpegs_of(storage: Storage, paths: Iterable[str], faces: set[str]) -> dict[str, bytes]:
+    """The JPEG bytes of some ``faces``, by id, from the record files that hold them."""
+    found: dict[str, bytes] = {}
+    for path in paths:
+        if len(found) == len(faces):
+            break
+        for triplet, jpegs in _examples(storage, path):
+            found |= {face: jpeg for face, jpeg in zip(triplet.faces, jpegs, strict=True) if face in faces}
+    return found
+
+
+def _examples(storage: Storage, path: str) -> Iterator[tuple[Triplet, Jpegs]]:
+    """Every triplet of a record file with its faces' JPEG bytes."""
+    with storage.local_copy(path) as local, local.open("rb") as file:
+        try:
+            for payload in records.read_frames(file):
+                example: dict[str, Any] = dict(records.decode_example(payload))
+                a, b, c = (example[name][0].decode() for name in records.IMAGE_IDS)
+                one, two, three = (example[name][0] for name in records.IMAGES)
+                odd, kind = example[records.TRIPLET_CODE][0], example[records.TYPE][0]
+                yield Triplet((a, b, c), odd, kind), (one, two, three)
+        except (records.SpoiledRecord, ValueError, KeyError, IndexError) as error:
+            raise RunFailed(f"{path}: {error}; delete it and run the datagen step again") from None
+
+
+def _rgb(jpeg: bytes, image_size: int, path: str) -> NDArray[np.uint8]:
     """A record's face, uint8 [size, size, 3]."""
-    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise ValueError("not a readable JPEG")
+    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
+    if pixels is None or pixels.shape != (image_size, image_size, 3):
+        raise RunFailed(
+            f"{path}: a face that is no JPEG of {image_size} pixels; delete it and run the datagen step again"
+        )
     return np.ascontiguousarray(pixels[:, :, ::-1])

@@ -7,54 +7,66 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from components.evaluate import accuracy, gathering, report
-from components.evaluate.embedding import embed, read_eval
+from components.evaluate.accuracy import CHANCE
+from components.evaluate.embedding import embedded, jpegs_of, load_network
 from fec import layout
 from fec.done import Done, write_done
 from fec.layout import SPLITS
 from fec.progress import event
+from fec.record_files import RecordFiles
 from fec.storage import Storage
 
 if TYPE_CHECKING:
     from components.evaluate.step import Parameters
 
-CHANCE = 1 / 3
 FUNNEL = ("images", "fetched", "faces", "faces_ok", "triplets", "triplets_ok", "records")
 
 
-def evaluate(storage: Storage, parameters: Parameters, count: int, fingerprint: str) -> None:
+def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fingerprint: str) -> None:
     """Do the step; see ``components.evaluate.step.run``."""
-    triplets, faces = read_eval(storage, count)
-    embeddings = embed(storage, parameters.run, faces, parameters.batch_size)
-    answers = accuracy.odd_ones_out(triplets, embeddings)
+    found = embedded(storage, records, load_network(storage, parameters.run), parameters.batch_size)
+    triplets = found.triplets
+    answers = accuracy.odd_ones_out(triplets, found.embeddings)
     scores = accuracy.scores(triplets, answers)
+    by_pixels = accuracy.scores(triplets, accuracy.odd_ones_out(triplets, found.pixels))["overall"]
+    right, wrong = gathering.chosen_triplets(triplets, answers)
+    jpegs = jpegs_of(storage, records.paths, {face for answered in right + wrong for face in answered.triplet.faces})
     funnels = {split: gathering.funnel(storage, split) for split in SPLITS}
     shared = gathering.shared(storage)
     metrics: dict[str, Any] = {
+        "run": parameters.run,
         "triplet_accuracy": {name: score.accuracy for name, score in scores.items()},
         "counts": {name: score.count for name, score in scores.items()},
+        "right": {name: score.right for name, score in scores.items()},
+        "interval_95": {name: score.interval if score.count else None for name, score in scores.items()},
         "chance": CHANCE,
+        "by_pixels": by_pixels.accuracy,
+        "faces": len(found.embeddings),
         "funnel": {split: {key: funnels[split][key] for key in FUNNEL} for split in SPLITS},
         "shared": {"images": shared.images, "faces": shared.faces},
     }
-    directory = layout.report_dir(parameters.run)
     page = report.page(
         report.Content(
             run=parameters.run,
             funnels=funnels,
             scores=scores,
+            by_pixels=by_pixels,
             shared=shared,
             accepted=gathering.accepted(storage),
             rejected=gathering.rejected(storage),
-            shown_triplets=gathering.shown_triplets(triplets, answers, faces),
+            shown_triplets=(gathering.shown(right, jpegs), gathering.shown(wrong, jpegs)),
             history=gathering.history(storage, parameters.run),
-            provenance=gathering.provenance(storage, parameters.run),
+            provenance=gathering.provenance(storage, parameters.run, records),
         )
     )
     numbers = (json.dumps(metrics, indent=1) + "\n").encode()
+    directory = layout.report_dir(parameters.run)
+    # A marker of another training must not outlive the report it was written for.
+    storage.delete(f"{directory}/{layout.DONE}")
     storage.write(f"{directory}/metrics.json", numbers)
     storage.write(f"{directory}/report.html", page.encode())
+    counts = {name: score.count for name, score in scores.items()}
+    digest = hashlib.sha256(numbers).hexdigest()
+    write_done(storage, directory, Done("evaluate", fingerprint, digest, counts))
     overall = scores["overall"]
     event("evaluated", f"triplet accuracy {overall.right:,} of {overall.count:,} (chance 33.3 %)")
-    digest = hashlib.sha256(numbers).hexdigest()
-    counts = {name: score.count for name, score in scores.items()}
-    write_done(storage, directory, Done("evaluate", fingerprint, digest, counts))

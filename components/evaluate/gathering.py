@@ -15,8 +15,10 @@ import numpy as np
 from components.evaluate.accuracy import Triplet
 from fec import layout, tables
 from fec.done import read_done
+from fec.errors import RunFailed
 from fec.layout import SPLITS, TRAIN
 from fec.outcomes import FaceOutcome
+from fec.record_files import RecordFiles
 from fec.storage import Storage
 
 THUMBNAIL: Final = 96
@@ -25,6 +27,8 @@ REJECTED: Final = 24
 TRIPLETS: Final = 4
 # Shards the samples are taken from: enough for variety, few enough to read.
 SAMPLED_SHARDS: Final = 40
+# Details and hosts come from the network, and may be long.
+MAX_TEXT: Final = 120
 
 T = TypeVar("T")
 
@@ -45,6 +49,18 @@ class Crop:
     outcome: str
     caption: str
     host: str
+
+
+@dataclass(frozen=True)
+class AnsweredTriplet:
+    """An eval triplet and the model's odd one out (0: a tie)."""
+
+    triplet: Triplet
+    answer: int
+
+    @property
+    def right(self) -> bool:
+        return self.answer == self.triplet.odd_one_out
 
 
 @dataclass(frozen=True)
@@ -86,21 +102,29 @@ def history(storage: Storage, run: str) -> History:
     return History(**json.loads(storage.read(f"{layout.model_dir(run)}/history.json")))
 
 
-def provenance(storage: Storage, run: str) -> dict[str, str]:
+def provenance(storage: Storage, run: str, records: RecordFiles) -> dict[str, str]:
     """Parameters, versions and fingerprints, as label and value."""
     about = json.loads(storage.read(f"{layout.model_dir(run)}/train.json"))
-    rows = {f"train: {name}": str(value) for name, value in about["parameters"].items() if value != ""}
+    rows = {"storage root": storage.root}
+    for split in SPLITS:
+        plan = _json(storage, f"{layout.plan_dir(split)}/plan.json").get("parameters", {})
+        rows |= {f"{split}: {name}": str(plan[name]) for name in ("annotations", "agreement") if name in plan}
+    rows["detectors"] = ", ".join(_detectors(storage))
+    rows["faces in the records"] = f"{records.image_size} x {records.image_size} pixels" + (
+        f", JPEG quality {records.jpeg_quality}" if records.jpeg_quality else ""
+    )
+    rows |= {f"training: {name}": str(value) for name, value in about["parameters"].items() if value != ""}
     rows |= {f"version: {name}": str(value) for name, value in about["versions"].items()}
-    rows["faces in the records"] = f"{about['image_size']} x {about['image_size']} pixels"
     trained = read_done(storage, layout.model_dir(run))
     if trained is not None:
         rows["parameters of the network"] = f"{trained.counts['parameters']:,}"
         rows["fingerprint of the training"] = trained.fingerprint
         rows["sha256 of the model"] = trained.digest
     for split in SPLITS:
-        planned = read_done(storage, layout.plan_dir(split))
-        if planned is not None:
-            rows[f"fingerprint of the {split} plan"] = planned.fingerprint
+        for step, directory in (("plan", layout.plan_dir(split)), ("collection", layout.collect_dir(split))):
+            done = read_done(storage, directory)
+            if done is not None:
+                rows[f"fingerprint of the {step} of {split}"] = done.fingerprint
     return rows
 
 
@@ -108,8 +132,11 @@ def accepted(storage: Storage) -> list[Crop]:
     """Some crops that were kept, with the detector's confidence."""
     crops = []
     for shard, row in _sample(storage, ACCEPTED, lambda outcome: outcome == FaceOutcome.OK):
-        data = storage.read(f"{layout.faces_dir(TRAIN, shard)}/{row['crop_name']}")
-        small = _small(data)
+        path = f"{layout.faces_dir(TRAIN, shard)}/{row['crop_name']}"
+        try:
+            small = _small(storage.read(path))
+        except FileNotFoundError:
+            raise RunFailed(f"{path} is missing: run the faces step again") from None
         if small:
             crops.append(Crop(small, row["outcome"], f"{row['confidence']:.2f}", row["host"]))
     return crops
@@ -119,34 +146,50 @@ def rejected(storage: Storage) -> list[Crop]:
     """Some crops that were thrown away, and why."""
     crops = []
     for _, row in _sample(storage, REJECTED, lambda outcome: outcome != FaceOutcome.OK):
-        if row["thumbnail"]:
-            small = _small(row["thumbnail"])
-            if small:
-                crops.append(Crop(small, row["outcome"], row["detail"], row["host"]))
+        small = _small(row["thumbnail"])
+        if small:
+            crops.append(Crop(small, row["outcome"], _bounded(row["detail"]), row["host"]))
     return crops
 
 
-def shown_triplets(
-    triplets: Sequence[Triplet], answers: Sequence[int], faces: Mapping[str, bytes]
-) -> tuple[list[ShownTriplet], list[ShownTriplet]]:
+def chosen_triplets(
+    triplets: Sequence[Triplet], answers: Sequence[int]
+) -> tuple[list[AnsweredTriplet], list[AnsweredTriplet]]:
     """Some eval triplets the model got right, and some it got wrong."""
-    pairs = list(zip(triplets, answers, strict=True))
-    chosen = []
-    for wanted in (True, False):
-        fitting = [(t, answer) for t, answer in pairs if (answer == t.odd_one_out) is wanted]
-        picked = _by_hash(fitting, lambda pair: " ".join(pair[0].faces), TRIPLETS)
-        chosen.append(
-            [
-                ShownTriplet((_show(faces, t, 0), _show(faces, t, 1), _show(faces, t, 2)), t.odd_one_out, answer)
-                for t, answer in picked
-            ]
-        )
-    return chosen[0], chosen[1]
+    answered = [AnsweredTriplet(triplet, answer) for triplet, answer in zip(triplets, answers, strict=True)]
+    right, wrong = (
+        _by_hash((a for a in answered if a.right is wanted), lambda a: " ".join(a.triplet.faces), TRIPLETS)
+        for wanted in (True, False)
+    )
+    return right, wrong
 
 
-def _show(faces: Mapping[str, bytes], triplet: Triplet, place: int) -> bytes:
-    jpeg = faces[triplet.faces[place]]
-    return _small(jpeg) or jpeg
+def shown(answered: Sequence[AnsweredTriplet], jpegs: Mapping[str, bytes]) -> list[ShownTriplet]:
+    """``answered`` with their faces, which ``jpegs`` has by id, made small."""
+    result = []
+    for one in answered:
+        a, b, c = (_small(jpegs[face]) or b"" for face in one.triplet.faces)
+        result.append(ShownTriplet((a, b, c), one.triplet.odd_one_out, one.answer))
+    return result
+
+
+def _detectors(storage: Storage) -> list[str]:
+    path = f"{layout.collect_dir(TRAIN)}/{layout.FACES_TABLE}"
+    names = tables.read_table(storage, path, columns=["detector"])["detector"].unique().to_pylist()
+    return sorted(_bounded(name) for name in names)
+
+
+def _json(storage: Storage, path: str) -> dict[str, Any]:
+    try:
+        value = json.loads(storage.read(path))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _bounded(text: str) -> str:
+    """Text from outside, short enough to stand below a picture."""
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 
 def _sample(storage: Storage, count: int, wanted: Any) -> list[tuple[int, dict[str, Any]]]:
@@ -173,7 +216,7 @@ def _hosts(storage: Storage, image_ids: set[str]) -> dict[str, str]:
     hosts = {}
     for image_id, url in zip(images["image_id"].to_pylist(), images["url"].to_pylist(), strict=True):
         try:
-            hosts[image_id] = urlsplit(url).hostname or ""
+            hosts[image_id] = _bounded(urlsplit(url).hostname or "")
         except ValueError:
             hosts[image_id] = ""
     return hosts

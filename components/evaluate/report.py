@@ -11,13 +11,14 @@ from string import Template
 from typing import Any, Final
 
 from components.evaluate import charts
-from components.evaluate.accuracy import Score
+from components.evaluate.accuracy import CHANCE, Score
 from components.evaluate.gathering import Crop, History, Shared, ShownTriplet
 from fec.layout import SPLITS
 
-CHANCE: Final = 1 / 3
 # Vemulapalli & Agarwala (CVPR 2019): how often an average annotator picks the consensus on the FEC test set.
 AVERAGE_RATER: Final = 0.862
+# Below this many triplets the 95 % interval is wider than 6 points.
+FEW: Final = 1000
 
 _STAGES: Final = (
     ("images", "images on the list", None),
@@ -61,11 +62,12 @@ _TYPE_NAMES: Final = {
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page tells."""
+    """All that the page tells; ``by_pixels`` is the score of comparing the eval faces' pixels, without any model."""
 
     run: str
     funnels: Mapping[str, Mapping[str, Any]]
     scores: Mapping[str, Score]
+    by_pixels: Score
     shared: Shared
     accepted: Sequence[Crop]
     rejected: Sequence[Crop]
@@ -84,7 +86,7 @@ def page(content: Content) -> str:
 def _headline(content: Content) -> str:
     score = content.scores["overall"]
     low, high = score.interval
-    shown = "none" if score.accuracy is None else f"{score.accuracy:.1%}"
+    shown, by_pixels = ("none" if s.accuracy is None else f"{s.accuracy:.1%}" for s in (score, content.by_pixels))
     return (
         f"<h1>{escape(content.run)}</h1>"
         '<p class="quiet">Facial expression embedding, from a list of URLs to this page.</p>'
@@ -92,9 +94,29 @@ def _headline(content: Content) -> str:
         f"<div><b>{shown}</b><span>triplet accuracy on eval ({score.right:,} of {score.count:,}; "
         f"95 % interval {low:.0%} to {high:.0%})</span></div>"
         f'<div class="small"><b>{CHANCE:.1%}</b><span>chance</span></div>'
-        f'<div class="small"><b>{AVERAGE_RATER:.1%}</b><span>an average annotator, whole FEC test set</span></div>'
+        f'<div class="small"><b>{by_pixels}</b><span>comparing pixels alone, same triplets</span></div>'
+        f'<div class="small"><b>{AVERAGE_RATER:.1%}</b>'
+        "<span>an average annotator, on the whole FEC test set only</span></div>"
         "</div>"
+        f"{_caution(content)}"
     )
+
+
+def _caution(content: Content) -> str:
+    """What must be read before the headline is believed."""
+    notes = []
+    pixels, score = content.by_pixels, content.scores["overall"]
+    if pixels.accuracy is not None and pixels.interval[0] > CHANCE:
+        notes.append(
+            f"Comparing pixels alone, without any model, gets {pixels.accuracy:.1%} of these triplets right. Much of "
+            "this set can be answered without looking at an expression (by who, where or in what light somebody is), "
+            "so the accuracy says little about expressions."
+        )
+    if score.count < FEW:
+        notes.append(f"Only {score.count:,} triplets were evaluated: too few to compare one model with another.")
+    if not notes:
+        return ""
+    return f'<div class="caution"><b>Read this first.</b> {" ".join(notes)}</div>'
 
 
 def _funnels(content: Content) -> str:
@@ -226,7 +248,10 @@ def _limits(content: Content) -> str:
         f"<p>Links rot, and not at random: {' and '.join(lost)}. A number here is comparable with one from the paper "
         "only as far as what is left is like what was there.</p>"
         f"<p>The two splits share {shared.images:,} photographs and {shared.faces:,} faces. Shared photographs make "
-        "eval a little easier than new ones; shared faces would make it worthless.</p>"
+        "eval a little easier than new ones; shared faces would make it worthless. The same photograph under two URLs, "
+        "and the same person in two photographs, are not found by this.</p>"
+        "<p>The average annotator was measured on the whole FEC test set. Beside a number from other triplets it is no "
+        "bar that has been passed or missed.</p>"
         "<p>That a face counts as verified rests on one detector at one threshold; no person looked at them.</p>"
     )
 

@@ -10,6 +10,7 @@ from fec.command import parameter
 from fec.done import Done, finished, read_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.layout import EVAL, SPLITS
+from fec.record_files import record_files
 from fec.storage import Storage, open_storage
 
 
@@ -26,7 +27,7 @@ def run(parameters: Parameters) -> str:
     """Write ``reports/<run>/``, unless it is there; returns the path of ``report.html``.
 
     Raises ConfigurationError for a run that does not exist or without TensorFlow, and RunFailed if a record
-    file of the eval split is missing.
+    file of the eval split is missing or spoiled, or holds faces of another size than the model takes.
     """
     if parameters.batch_size < 1:
         raise ConfigurationError(f"batch_size {parameters.batch_size}: expected 1 or more")
@@ -34,16 +35,19 @@ def run(parameters: Parameters) -> str:
     trained = read_done(storage, layout.model_dir(parameters.run))
     if trained is None:
         raise ConfigurationError(f"run {parameters.run!r}: {parameters.root} has no finished training of that name")
-    collected = {split: _marker(storage, layout.collect_dir(split)) for split in SPLITS}
-    count = collected[EVAL].counts["record_shards"]
-    records = [_marker(storage, layout.record_done_dir(EVAL, number, count)) for number in range(count)]
+    records = record_files(storage, EVAL)
+    if records.image_size != (wanted := trained.details["image_size"]):
+        raise RunFailed(
+            f"the records of eval hold faces of {records.image_size} pixels, but run {parameters.run!r} was trained on "
+            f"faces of {wanted}: run the datagen step of eval with that image size"
+        )
     fingerprint = identity.fingerprint(
         {
             "step": "evaluate",
             "model": trained.digest,
             "training": trained.fingerprint,
-            "records": [done.digest for done in records],
-            "collected": {split: done.digest for split, done in collected.items()},
+            "records": list(records.digests),
+            "collected": {split: _collected(storage, split).digest for split in SPLITS},
         }
     )
     directory = layout.report_dir(parameters.run)
@@ -52,12 +56,12 @@ def run(parameters: Parameters) -> str:
             raise ConfigurationError("TensorFlow is not installed: pip install 'fec[train]'")
         from components.evaluate.evaluation import evaluate
 
-        evaluate(storage, parameters, count, fingerprint)
+        evaluate(storage, parameters, records, fingerprint)
     return f"{storage.root}/{directory}/report.html"
 
 
-def _marker(storage: Storage, directory: str) -> Done:
-    done = read_done(storage, directory)
+def _collected(storage: Storage, split: str) -> Done:
+    done = read_done(storage, layout.collect_dir(split))
     if done is None:
-        raise RunFailed(f"{directory} in {storage.root} is not finished: run the steps before evaluate first")
+        raise RunFailed(f"{storage.root} has no collected triplets of {split}: run the collect step first")
     return done

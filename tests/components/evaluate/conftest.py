@@ -49,4 +49,5 @@ def store_model(root: str, run: str, history: dict[str, list[float]]) -> None:
     storage.write(f"{directory}/history.json", json.dumps(history).encode())
     about = {"parameters": {"model": "tiny"}, "versions": {"keras": "<3>"}, "triplets": 40, "image_size": 32}
     storage.write(f"{directory}/train.json", json.dumps(about).encode())
-    write_done(storage, directory, Done("train", "f" * 64, "d" * 64, {"parameters": 290_416}))
+    marker = Done("train", "f" * 64, "d" * 64, {"parameters": 290_416}, {"image_size": 32})
+    write_done(storage, directory, marker)

@@ -6,18 +6,27 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from components.evaluate import report
+from components.evaluate import charts, report
 from components.evaluate.accuracy import Score
 from components.evaluate.component import evaluate as evaluate_component
+from components.evaluate.embedding import embedded
 from components.evaluate.gathering import Crop, History, Shared
 from components.evaluate.step import Parameters, run
+from components.train.input_pipeline import decode
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
+from fec.outcomes import FaceOutcome, ImageOutcome
+from fec.record_files import record_files
+from fec.records import read_frames
+from fec.storage import open_storage
 from tests.components.evaluate.conftest import RUN
 
 HOSTILE = "</td><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -47,6 +56,7 @@ def content(text: str) -> report.Content:
         run=text,
         funnels={split: funnel(text) for split in layout.SPLITS},
         scores={name: Score(0, 0) for name in ("overall", "one_class", "two_class", "three_class")},
+        by_pixels=Score(0, 0),
         shared=Shared(1, 0),
         accepted=[Crop(b"\xff\xd8", text, text, text)],
         rejected=[Crop(b"\xff\xd8", text, text, text)],
@@ -99,6 +109,77 @@ def test_a_finished_report_is_skipped_without_tensorflow(finished_root: Path) ->
     assert answer.stdout.strip() == "False"
 
 
+@pytest.mark.parametrize(("right", "said"), [(90, True), (33, False)])
+def test_a_set_that_pixels_alone_answer_is_said_to_tell_little(right: int, said: bool) -> None:
+    text = report.page(replace(content("plain"), by_pixels=Score(right, 100)))
+    assert ("without looking at an expression" in text) is said
+
+
+@pytest.mark.parametrize(("count", "said"), [(43, True), (5000, False)])
+def test_few_triplets_are_said_to_be_few(count: int, said: bool) -> None:
+    scores = dict.fromkeys(("overall", "one_class", "two_class", "three_class"), Score(count, count))
+    assert ("too few" in report.page(replace(content("plain"), scores=scores))) is said
+
+
+@pytest.mark.parametrize("outcome", [*ImageOutcome, *FaceOutcome])
+def test_every_outcome_is_explained(outcome: str) -> None:
+    unknown = report.page(content("no such outcome"))
+    assert len(report.page(content(outcome))) > len(unknown.replace("no such outcome", outcome))
+
+
+def test_a_long_training_makes_no_large_drawing() -> None:
+    steps = range(10, 1_000_001, 10)
+    drawing = charts.curve(steps, [0.5] * len(steps), "accuracy", 1.0, None)
+    assert len(drawing) < 10_000
+    assert "1,000,000" in drawing
+
+
+def test_each_face_goes_through_the_network_once_in_batches(finished_root: Path) -> None:
+    sizes = []
+
+    class Network:
+        def predict_on_batch(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+            sizes.append(len(faces))
+            return faces.reshape(len(faces), -1)[:, :16]
+
+    storage = open_storage(str(finished_root))
+    found = embedded(storage, record_files(storage, layout.EVAL), Network(), batch_size=4)
+    assert sum(sizes) == len(found.embeddings) == len({face for triplet in found.triplets for face in triplet.faces})
+    assert max(sizes) == 4
+
+
+def test_eval_faces_arrive_as_training_saw_them(finished_root: Path) -> None:
+    class Identity:
+        def predict_on_batch(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+            return faces
+
+    storage = open_storage(str(finished_root))
+    files = record_files(storage, layout.EVAL)
+    found = embedded(storage, files, Identity(), batch_size=8)
+    with storage.local_copy(files.paths[0]) as path, path.open("rb") as file:
+        payload = next(read_frames(file))
+    faces, _ = decode(payload, files.image_size)
+    for face, pixels in zip(found.triplets[0].faces, faces.numpy(), strict=True):
+        assert np.array_equal(found.embeddings[face], pixels)
+
+
+def test_faces_of_another_size_than_the_model_takes_are_refused(finished_root: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(finished_root, tmp_path / "root")
+    marker = root / layout.model_dir(RUN) / layout.DONE
+    marker.write_text(marker.read_text().replace('"image_size": 32', '"image_size": 64'))
+    with pytest.raises(RunFailed, match="32 pixels, but run 'untrained' was trained on faces of 64"):
+        run(Parameters(root=str(root), run=RUN))
+
+
+def test_a_crop_that_is_gone_is_named(finished_root: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(finished_root, tmp_path / "root")
+    shutil.rmtree(root / "reports", ignore_errors=True)
+    for crop in root.glob("train/*/cropped@*"):
+        crop.unlink()
+    with pytest.raises(RunFailed, match="run the faces step again"):
+        run(Parameters(root=str(root), run=RUN))
+
+
 def test_a_run_that_does_not_exist_is_a_users_mistake(finished_root: Path) -> None:
     with pytest.raises(ConfigurationError, match="no finished training"):
         run(Parameters(root=str(finished_root), run="nobody"))
@@ -123,7 +204,8 @@ def test_a_browser_shows_it(finished_root: Path, tmp_path: Path) -> None:
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     profile, picture = f"--user-data-dir={tmp_path / 'profile'}", tmp_path / "page.png"
     shot = [*chromium, *quiet, profile, "--window-size=1000,1200", f"--screenshot={picture}", f"file://{path}"]
-    subprocess.run(shot, check=True, capture_output=True, timeout=90)
+    shown = subprocess.run([*shot, "--enable-logging=stderr"], check=True, capture_output=True, text=True, timeout=90)
+    assert "CONSOLE" not in shown.stderr
     from PIL import Image
 
     with Image.open(picture) as image:
