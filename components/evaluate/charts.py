@@ -47,9 +47,9 @@ def curve(steps: Sequence[int], values: Sequence[float], label: str, top: float 
         parts.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{_number(value)}</text>')
     for part in range(5):
         step = last * part / 4
-        parts.append(f'<text x="{x(step):.1f}" y="{HEIGHT - 16}" text-anchor="middle">{step:,.0f}</text>')
+        parts.append(f'<text x="{x(step):.1f}" y="{HEIGHT - 19}" text-anchor="middle">{step:,.0f}</text>')
     middle = _LEFT + inner_width / 2
-    parts.append(f'<text class="axis" x="{middle:.1f}" y="{HEIGHT - 2}" text-anchor="middle">step</text>')
+    parts.append(f'<text class="axis" x="{middle:.1f}" y="{HEIGHT - 5}" text-anchor="middle">step</text>')
     if guide is not None:
         parts.append(
             f'<line class="guide" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(guide):.1f}" y2="{y(guide):.1f}"/>'
