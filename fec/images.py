@@ -15,3 +15,4 @@ def image(name: str, registry: str = REGISTRY, tag: str = "latest") -> str:
 # What the components name until ``fec compile`` is given others.
 DATA_IMAGE: Final = image("data")
 TRAIN_IMAGE: Final = image("train")
+T2T_IMAGE: Final = image("t2t")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fec import layout
 from fec.done import read_done, read_markers
 from fec.errors import RunFailed
+from fec.presets import preset_named
 from fec.storage import Storage
 
 
@@ -25,8 +26,8 @@ class RecordFiles:
     jpeg_quality: int | None = None
 
 
-def record_files(storage: Storage, split: str) -> RecordFiles:
-    """The record files that the split's collection asks for.
+def record_files(storage: Storage, split: str, problem: str = layout.PROBLEM) -> RecordFiles:
+    """The record files that the split's collection asks for, of the preset ``problem``.
 
     Raises RunFailed, naming them, if some are missing, are not as long as they were written, or are of another
     collection: nobody trains on half of the data, or judges by it, unawares.
@@ -35,8 +36,10 @@ def record_files(storage: Storage, split: str) -> RecordFiles:
     if collected is None:
         raise RunFailed(f"{storage.root} has no collected triplets of {split}: run the collect step first")
     count = collected.counts["record_shards"]
-    paths = [layout.record_file(split, number, count) for number in range(count)]
-    markers = read_markers(storage, [layout.record_done_dir(split, number, count) for number in range(count)])
+    if problem != layout.PROBLEM:
+        count = preset_named(problem).record_shards(split, collected.counts["records"], count)
+    paths = [layout.record_file(split, number, count, problem) for number in range(count)]
+    markers = read_markers(storage, [layout.record_done_dir(split, number, count, problem) for number in range(count)])
     sizes = {entry.path: entry.size for entry in storage.list("records")}
     there = {
         path: done

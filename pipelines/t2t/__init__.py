@@ -1,12 +1,4 @@
-"""The directory for ``--t2t_usr_dir``: importing it registers the Problems, the model and its hparams.
+"""The dataset for Tensor2Tensor 1.15: its programs with our Problems and model, and both as steps of the pipeline.
 
-Runs in Tensor2Tensor's own environment (images/t2t/requirements.txt), not in the main one.
+Importing this imports nothing of Tensor2Tensor, which is not there where the pipeline is compiled.
 """
-
-from pipelines.t2t import compat
-
-compat.mend()
-
-from pipelines.t2t import model, problems  # noqa: E402
-
-__all__ = ["model", "problems"]

@@ -5,24 +5,11 @@ They cannot be started by their own names: Tensor2Tensor has to be mended before
 
 from __future__ import annotations
 
-import runpy
 import sys
-from pathlib import Path
 
 from fec.command import reported
-from fec.errors import ConfigurationError
-
-PROGRAMS = {"datagen": "tensor2tensor.bin.t2t_datagen", "trainer": "tensor2tensor.bin.t2t_trainer"}
-
-
-def main() -> None:
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
-    with reported():
-        if name not in PROGRAMS:
-            raise ConfigurationError(f"program {name!r}: expected one of {', '.join(PROGRAMS)}, then its flags")
-    sys.argv = [f"t2t-{name}", f"--t2t_usr_dir={Path(__file__).parent}", *sys.argv[2:]]
-    runpy.run_module(PROGRAMS[name], run_name="__main__", alter_sys=True)
-
+from pipelines.t2t.programs import become
 
 if __name__ == "__main__":
-    main()
+    with reported():
+        become(sys.argv[1] if len(sys.argv) > 1 else "", sys.argv[2:])

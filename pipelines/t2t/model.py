@@ -98,6 +98,8 @@ def percep_similarity_triplet_emb() -> Any:
     hparams.add_hparam("embedding_size", 16)
     hparams.add_hparam("tower_widths", [32, 64, 128, 256, 512])
     hparams.batch_size = 128
+    # Tensor2Tensor fills its buffer of batches before the first step; examples are shuffled before that.
+    hparams.batch_shuffle_size = 0
     hparams.optimizer = "adam"
     hparams.learning_rate_schedule = "constant*linear_warmup"
     hparams.learning_rate_constant = 5e-4

@@ -1,48 +1,22 @@
-"""The real Tensor2Tensor: our Problems, our model, the main route's records. Runs in its own environment.
+"""The real t2t-datagen and t2t-trainer: our Problems, our model, the main route's records.
 
-``make test-t2t`` makes that environment and names its interpreter in FEC_T2T_PYTHON.
+``make test-t2t`` makes their environment and names its interpreter in FEC_T2T_PYTHON.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from components.collect import step as collect
-from components.datagen import step as datagen
-from components.download import step as download
-from components.faces import step as faces
-from components.plan import step as plan
-from fec.layout import SPLITS
-from pipelines.demo.scenario import scenario
-from pipelines.demo.site import serve
+from pipelines.t2t.training_step import HPARAMS_SETS
+from tests.t2t.conftest import CHANCE, PROJECT, PYTHON, environment, needs_t2t, record_bytes, t2t
 
-PYTHON = os.environ.get("FEC_T2T_PYTHON", "")
-PROJECT = Path(__file__).parents[2]
+pytestmark = needs_t2t
+
 PRESET = "fec_tiny"
-CHANCE = 1 / 3
-
-pytestmark = pytest.mark.skipif(not PYTHON, reason="FEC_T2T_PYTHON names no interpreter with Tensor2Tensor")
-
-
-def t2t(*arguments: str) -> str:
-    """Run ``python -m pipelines.t2t`` in Tensor2Tensor's environment; gives all it said."""
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [PYTHON, "-m", "pipelines.t2t", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=800,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
 
 
 def train(records: Path, output: Path, steps: int) -> str:
@@ -50,7 +24,7 @@ def train(records: Path, output: Path, steps: int) -> str:
         "trainer",
         f"--problem={PRESET}",
         "--model=percep_similarity_triplet_emb",
-        "--hparams_set=percep_similarity_triplet_emb_tiny",
+        f"--hparams_set={HPARAMS_SETS[0]}",
         f"--data_dir={records}",
         f"--output_dir={output}",
         f"--train_steps={steps}",
@@ -65,56 +39,40 @@ def accuracies(log: str) -> list[float]:
     return [float(value) for value in re.findall(r"^INFO.*triplet_accuracy = ([0-9.]+)", log, flags=re.MULTILINE)]
 
 
-@pytest.fixture(scope="module")
-def verified_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with verified crops, and no records yet."""
-    folder = tmp_path_factory.mktemp("t2t")
-    root = str(folder / "root")
-    with serve(scenario(portraits=40, train_triplets=200, eval_triplets=200)) as site:
-        for split, csv in site.write_csvs(folder / "csv").items():
-            plan.run(plan.Parameters(root=root, split=split, annotations=str(csv), num_shards=2))
-            download.run(download.Parameters(root=root, split=split, group="0/1", allow_network=("127.0.0.0/8",)))
-            faces.run(faces.Parameters(root=root, split=split, group="0/1"))
-    return Path(root)
-
-
-@pytest.fixture(scope="module")
-def records(verified_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The preset's records, made by the main route."""
-    root = tmp_path_factory.mktemp("main") / "root"
-    shutil.copytree(verified_root, root)
-    for split in SPLITS:
-        collect.run(collect.Parameters(root=str(root), split=split, preset=PRESET))
-        datagen.run(datagen.Parameters(root=str(root), split=split, group="0/1", preset=PRESET))
-    return root / "records"
-
-
-def test_t2t_datagen_makes_the_same_bytes_as_the_main_route(verified_root: Path, records: Path, tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    t2t("datagen", f"--problem={PRESET}", f"--tmp_dir={verified_root}", f"--data_dir={data_dir}")
-    ours = {file.name: file.read_bytes() for file in records.glob(f"{PRESET}-*")}
-    assert {file.name: file.read_bytes() for file in data_dir.iterdir()} == ours
+def test_t2t_datagen_makes_the_same_bytes_as_the_main_route(
+    verified_root: Path, main_root: Path, tmp_path: Path
+) -> None:
+    t2t("datagen", f"--problem={PRESET}", f"--tmp_dir={verified_root}", f"--data_dir={tmp_path}")
+    ours = record_bytes(main_root / "records", PRESET)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == ours
     assert {name.rpartition("-of-")[0] for name in ours} == {f"{PRESET}-train-00000", f"{PRESET}-dev-00000"}
 
 
-def test_t2t_trainer_learns_evaluates_and_resumes(records: Path, tmp_path: Path) -> None:
+def test_t2t_trainer_learns_evaluates_and_resumes(main_root: Path, tmp_path: Path) -> None:
     output = tmp_path / "model"
-    first = train(records, output, 60)
+    first = train(main_root / "records", output, 40)
     assert accuracies(first)[-1] > CHANCE + 0.3
-    assert (output / "model.ckpt-60.index").exists()
-    second = train(records, output, 80)
-    assert re.search(r"Restoring parameters from \S+model\.ckpt-60", second)
-    assert (output / "model.ckpt-80.index").exists()
+    assert (output / "model.ckpt-40.index").exists()
+    second = train(main_root / "records", output, 50)
+    assert re.search(r"Restoring parameters from \S+model\.ckpt-40", second)
+    assert (output / "model.ckpt-50.index").exists()
 
 
-def test_another_program_is_a_users_mistake() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["decoder"], "expected one of datagen, trainer"),
+        (["datagen", "--problem=fec_tiny", "--tmp_dir=TMP", "--data_dir=TMP"], "expected the --root of a run"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(arguments: list[str], words: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [PYTHON, "-m", "pipelines.t2t", "decoder"],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        [PYTHON, "-m", "pipelines.t2t", *(argument.replace("TMP", str(tmp_path)) for argument in arguments)],
+        env=environment(),
+        cwd=PROJECT,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 2
-    assert "expected one of datagen, trainer" in done.stderr
+    assert words in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

@@ -55,10 +55,10 @@ def as_jpeg(face: NDArray[np.uint8]) -> bytes:
     return bytes(cv2.imencode(".jpg", face[:, :, ::-1])[1])
 
 
-def write_root(root: str, triplets: int, files: int = 2, split: str = layout.TRAIN) -> None:
+def write_root(root: str, triplets: int, files: int = 2, split: str = layout.TRAIN, seed: int = 7) -> None:
     """Records of ``triplets`` triplets in ``files`` files, with the markers training looks for."""
     storage = open_storage(root)
-    chance = np.random.default_rng(7)
+    chance = np.random.default_rng(seed)
     types = {1: 0, 2: 0, 3: 0}
     for number in range(files):
         content = b""

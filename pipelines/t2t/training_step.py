@@ -1,0 +1,88 @@
+"""Train with the real t2t-trainer on the records, and go on where a killed training stopped."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from fec import identity, layout
+from fec.command import main, parameter
+from fec.done import finished
+from fec.errors import ConfigurationError
+from fec.layout import SPLITS
+from fec.presets import PRESETS, preset_named
+from fec.record_files import record_files
+from fec.storage import open_storage
+
+MODEL: Final = "percep_similarity_triplet_emb"
+# Known here so that a wrong name is refused before TensorFlow is imported.
+HPARAMS_SETS: Final = (f"{MODEL}_tiny", MODEL)
+_RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a model depends on, beside its records."""
+
+    root: str = parameter(help="storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
+    problem: str = parameter(help=f"whose records: {' or '.join(PRESETS)}", default="fec_base")
+    hparams_set: str = parameter(help=f"of the model: {' or '.join(HPARAMS_SETS)}", default=HPARAMS_SETS[0])
+    train_steps: int = parameter(help="batches to train on", default=200)
+    eval_steps: int = parameter(help="batches of dev records to evaluate on; 0: all there are", default=0)
+    seed: int = parameter(help="of the weights", default=0)
+    run: str = parameter(help="name of the run's folders; by default t2t and a fingerprint", default="")
+    checkpoint_every: int = parameter(help="steps between checkpoints", default=100)
+
+
+def run(parameters: Parameters) -> str:
+    """Train and evaluate, unless this very training is done; returns the run's name.
+
+    Raises ConfigurationError for values that make no sense or without Tensor2Tensor, and RunFailed if a record file
+    is missing or spoiled or t2t-trainer fails.
+    """
+    p = parameters
+    _check(p)
+    storage = open_storage(p.root)
+    records = {split: record_files(storage, split, p.problem) for split in SPLITS}
+    fingerprint = identity.fingerprint(
+        {
+            "step": "t2t_train",
+            "records": {split: list(files.digests) for split, files in records.items()},
+            "problem": p.problem,
+            "hparams_set": p.hparams_set,
+            "train_steps": p.train_steps,
+            "eval_steps": p.eval_steps,
+            "seed": p.seed,
+        }
+    )
+    name = p.run or f"t2t-{fingerprint[:8]}"
+    if finished(storage, layout.model_dir(name), fingerprint) is None:
+        from pipelines.t2t.training import train
+
+        train(storage, p, records, name, fingerprint)
+    return name
+
+
+def _check(parameters: Parameters) -> None:
+    p = parameters
+    preset_named(p.problem)
+    for ok, name, expected in (
+        (p.hparams_set in HPARAMS_SETS, "hparams_set", f"one of {', '.join(HPARAMS_SETS)}"),
+        (p.train_steps >= 1, "train_steps", "1 or more"),
+        (p.eval_steps >= 0, "eval_steps", "0 (all) or more"),
+        (0 <= p.seed < 2**31, "seed", "a number of 31 bits, 0 or more"),
+        (p.checkpoint_every >= 1, "checkpoint_every", "1 or more"),
+        (not p.run or _RUN.fullmatch(p.run), "run", "the name of a folder, of letters, digits, '.', '_' and '-'"),
+    ):
+        if not ok:
+            raise ConfigurationError(f"{name} {getattr(p, name)!r}: expected {expected}")
+
+
+if __name__ == "__main__":
+    main(
+        Parameters,
+        run,
+        "python -m pipelines.t2t.training_step",
+        "Train with the real t2t-trainer on the records.",
+    )
