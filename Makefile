@@ -60,7 +60,7 @@ $(DEV): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $(DEMO) $@
 
 clean: ## remove what was made
-	rm -rf $(VENV) $(DEMO_ROOT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache fec_pipeline.yaml
+	rm -rf $(VENV) $(T2T_VENV) $(DEMO_ROOT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache fec_pipeline.yaml
 
 -include images/images.mk
 -include pipelines/t2t/t2t.mk
