@@ -21,8 +21,8 @@ demo: $(DEMO) ## the whole pipeline on real photographs, served on this machine
 test: $(DEV) ## the test suite
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
-test-kill: $(DEV) ## the slow tests: a run killed at many moments
-	$(BIN)/pytest -m slow tests/e2e
+test-kill: $(DEV) ## the slow tests: a run killed at many moments, the commands of the README
+	$(BIN)/pytest -m slow tests/e2e tests/docs
 
 e2e: $(DEV) ## whole runs only
 	$(BIN)/pytest tests/e2e -m "not slow"
