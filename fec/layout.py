@@ -15,6 +15,8 @@ SPLITS: Final = (TRAIN, EVAL)
 DONE: Final = "_DONE.json"
 FACES_TABLE: Final = "faces.parquet"
 PROBLEM: Final = "fec_base"
+# Of one loop. Its iterations all stand in one Argo object of about 1 MiB; with two components each, 200 are safe.
+MAX_GROUPS: Final = 200
 # Tensor2Tensor calls the evaluation split "dev" in file names.
 RECORD_SPLIT: Final = {TRAIN: "train", EVAL: "dev"}
 
@@ -72,6 +74,11 @@ def model_dir(run: str) -> str:
 
 def report_dir(run: str) -> str:
     return f"reports/{run}"
+
+
+def run_summary(run: str) -> str:
+    """How a run of an engine ended; ``run`` is the engine's name of it."""
+    return f"runs/{run}/summary.json"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Says once what a compiled pipeline says twice.
+"""Says once what a compiled pipeline says twice, and leaves out what nobody reads.
 
 KFP writes every component of a sub-pipeline again for each use of the sub-pipeline (``exec-plan``, ``exec-plan-2``).
 The second use can as well refer to the first one's definition, which keeps the file small however often it is used.
@@ -6,6 +6,7 @@ The second use can as well refer to the first one's definition, which keeps the 
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 
@@ -16,6 +17,13 @@ def share(pipeline: Any) -> Any:
     """
     spec = pipeline.pipeline_spec
     executors = spec.deployment_spec["executors"]
+    for executor in executors.values():
+        command = executor["container"]["command"]
+        command[-1] = _without_comments(command[-1])
+    for component in spec.components.values():
+        if component.executor_label:
+            _leave_out_descriptions(component)
+        _leave_out_carriers(component, spec.components)
     platform: dict[str, Any] = {}
     if "kubernetes" in pipeline.platform_spec.platforms:
         platform = pipeline.platform_spec.platforms["kubernetes"].deployment_spec.executors
@@ -35,6 +43,25 @@ def share(pipeline: Any) -> Any:
     return pipeline
 
 
+def _leave_out_descriptions(component: Any) -> None:
+    """Those of a component's inputs and outputs: the run's form shows the pipeline's."""
+    for definitions in (component.input_definitions, component.output_definitions):
+        for described in (*definitions.parameters.values(), *definitions.artifacts.values()):
+            described.description = ""
+
+
+def _leave_out_carriers(component: Any, components: Any) -> None:
+    """Inputs that the compiler gives a task to bring in the parameter of a resource or an image.
+
+    The backend reads the parameter (``pipelinechannel--...``), which is an input of its own.
+    """
+    for task in component.dag.tasks.values():
+        known = components[task.component_ref.name].input_definitions.parameters
+        for name, value in list(task.inputs.parameters.items()):
+            if name not in known and value.runtime_value.constant.string_value.startswith("{{$.inputs.parameters["):
+                del task.inputs.parameters[name]
+
+
 def _merged_a_component(spec: Any) -> bool:
     """Merge the components that are equal now; whether there were any, which may have made others equal."""
     first_of: dict[bytes, str] = {}
@@ -49,6 +76,15 @@ def _merged_a_component(spec: Any) -> bool:
         for task in component.dag.tasks.values():
             task.component_ref.name = twins.get(task.component_ref.name, task.component_ref.name)
     return bool(twins)
+
+
+def _without_comments(source: str) -> str:
+    """Python that does the same, without docstrings and in few lines."""
+    module = ast.parse(source)
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.unparse(module)
 
 
 def _order(name: str) -> tuple[int, str]:

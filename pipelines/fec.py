@@ -3,8 +3,9 @@
 Both ``fec compile`` and ``kfp dsl compile --py pipelines/fec.py`` make the same file of it.
 """
 
+import contextlib
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Dict, List, NamedTuple
 
 if __name__ == "fec":
     # kfp imports this file by its bare name, which is also that of our package: be that package as well.
@@ -18,14 +19,32 @@ from components.download.component import download
 from components.evaluate.component import evaluate
 from components.faces.component import faces
 from components.plan.component import plan
+from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
 from pipelines.definitions import share
-from pipelines.options import CompileOptions, data_task, train_task
+from pipelines.options import T2T, CompileOptions
+from pipelines.t2t.component import t2t_datagen, t2t_train
+from pipelines.tasks import Placement, data_task, evaluate_task, spot_nodes, summary_task, train_task
+
+
+# The groups of record shards, and what the records are made of.
+class Prepared(NamedTuple):
+    groups: List[str]
+    triplets: dsl.Dataset
+
+
+T2T_HPARAMS = "percep_similarity_triplet_emb_tiny"
 
 
 def pipeline(options: CompileOptions) -> Any:
     """The KFP pipeline with the engine settings ``options``."""
+    spot_selector, spot_tolerations = spot_nodes() if options.spot else ({}, [])
+    accelerator = options.training_accelerator
+    accelerator_selector = dict(accelerator.node_selector) if accelerator else {}
+    accelerator_tolerations = [dict(toleration) for toleration in accelerator.tolerations] if accelerator else []
+    # Nothing inside an exit handler can be given back.
+    given_back: Any = None if options.exit_handler else str
 
     @dsl.pipeline(name="prepare-split")
     def prepare_split(
@@ -43,8 +62,26 @@ def pipeline(options: CompileOptions) -> Any:
         faced_weights: str,
         image_size: int,
         seed: int,
-    ) -> List[str]:
-        """From the annotations of one split to its records; gives the groups of record shards."""
+        data_image: str,
+        plan_cpu: str,
+        plan_memory: str,
+        download_cpu: str,
+        download_memory: str,
+        faces_cpu: str,
+        faces_memory: str,
+        collect_cpu: str,
+        collect_memory: str,
+        datagen_cpu: str,
+        datagen_memory: str,
+        data_node_selector: Dict[str, str],
+        data_tolerations: List[Dict[str, str]],
+    ) -> Prepared:
+        """From the annotations of one split to its records."""
+
+        def on_data_nodes(task: Any, cpu: Any, memory: Any) -> None:
+            image = data_image if options.placement else options.data_image
+            data_task(task, options, Placement(image, cpu, memory, data_node_selector, data_tolerations))
+
         planned = plan(
             root=root,
             split=split,
@@ -54,7 +91,7 @@ def pipeline(options: CompileOptions) -> Any:
             max_groups=max_groups,
             requests_per_second=requests_per_second,
         )
-        data_task(planned, options)
+        on_data_nodes(planned, plan_cpu, plan_memory)
         with dsl.ParallelFor(planned.output, parallelism=options.parallelism) as group:
             fetched = download(
                 root=root,
@@ -64,6 +101,7 @@ def pipeline(options: CompileOptions) -> Any:
                 requests_per_second=requests_per_second,
                 retry_transient_after=retry_transient_after,
             )
+            on_data_nodes(fetched, download_cpu, download_memory)
             checked = faces(
                 root=root,
                 split=split,
@@ -72,14 +110,14 @@ def pipeline(options: CompileOptions) -> Any:
                 min_confidence=min_confidence,
                 faced_weights=faced_weights,
             )
-            data_task(fetched, options)
-            data_task(checked, options)
+            on_data_nodes(checked, faces_cpu, faces_memory)
         collected = collect(root=root, split=split, seed=seed, max_groups=max_groups).after(checked)
-        data_task(collected, options)
-        with dsl.ParallelFor(collected.output, parallelism=options.parallelism) as record_group:
+        on_data_nodes(collected, collect_cpu, collect_memory)
+        groups = collected.outputs["Output"]
+        with dsl.ParallelFor(groups, parallelism=options.parallelism) as record_group:
             written = datagen(root=root, split=split, group=record_group, image_size=image_size)
-            data_task(written, options)
-        return collected.output  # type: ignore[no-any-return]  # a channel, which stands for the list
+            on_data_nodes(written, datagen_cpu, datagen_memory)
+        return Prepared(groups=groups, triplets=collected.outputs["triplets"])
 
     @dsl.pipeline(name="fec")
     def fec(
@@ -89,7 +127,7 @@ def pipeline(options: CompileOptions) -> Any:
         num_train_shards: int = 2000,
         num_eval_shards: int = 200,
         max_shards: int = 0,
-        max_groups: int = 100,
+        max_groups: int = options.max_groups,
         allow_network: List[str] = [],
         requests_per_second: float = 20.0,
         retry_transient_after: float = 3600.0,
@@ -97,10 +135,33 @@ def pipeline(options: CompileOptions) -> Any:
         min_confidence: float = 0.7,
         faced_weights: str = "",
         image_size: int = 64,
-        model: str = "tiny",
+        model: str = T2T_HPARAMS if options.trainer == T2T else "tiny",
         train_steps: int = 200,
         seed: int = 0,
-    ) -> str:
+        data_image: str = options.data_image,
+        train_image: str = options.train_image,
+        evaluate_image: str = options.evaluate_image,
+        plan_cpu: str = "1",
+        plan_memory: str = "4Gi",
+        download_cpu: str = "2",
+        download_memory: str = "4Gi",
+        faces_cpu: str = "3",
+        faces_memory: str = "6Gi",
+        collect_cpu: str = "1",
+        collect_memory: str = "4Gi",
+        datagen_cpu: str = "3",
+        datagen_memory: str = "6Gi",
+        train_cpu: str = "4",
+        train_memory: str = "16Gi",
+        evaluate_cpu: str = "3",
+        evaluate_memory: str = "8Gi",
+        data_node_selector: Dict[str, str] = spot_selector,
+        data_tolerations: List[Dict[str, str]] = spot_tolerations,
+        train_node_selector: Dict[str, str] = accelerator_selector,
+        train_tolerations: List[Dict[str, str]] = accelerator_tolerations,
+        accelerator_type: str = accelerator.resource if accelerator else "",
+        accelerator_count: str = str(accelerator.count if accelerator else 0),
+    ) -> given_back:
         """Google's Facial Expression Comparison dataset, from its lists of URLs to a trained embedding.
 
         Args:
@@ -118,14 +179,37 @@ def pipeline(options: CompileOptions) -> Any:
             min_confidence: Confidence from which a face counts as verified, 0 to 1 on the detector's own scale.
             faced_weights: Folder with the weights of faced, for detector faced only.
             image_size: Pixels a side of the square faces in the records.
-            model: Model to train.
+            model: Model to train; with trainer t2t, its hparams set.
             train_steps: Training steps.
             seed: Of the records' order and of training.
+            data_image: Container image of the data steps.
+            train_image: Container image of training.
+            evaluate_image: Container image of the evaluation.
+            plan_cpu: CPUs of plan, such as 1 or 500m.
+            plan_memory: Memory of plan, such as 4Gi.
+            download_cpu: CPUs of a download task.
+            download_memory: Memory of a download task.
+            faces_cpu: CPUs of a faces task, which uses all of them.
+            faces_memory: Memory of a faces task.
+            collect_cpu: CPUs of collect.
+            collect_memory: Memory of collect.
+            datagen_cpu: CPUs of a datagen task, which uses all of them.
+            datagen_memory: Memory of a datagen task.
+            train_cpu: CPUs of training.
+            train_memory: Memory of training.
+            evaluate_cpu: CPUs of the evaluation.
+            evaluate_memory: Memory of the evaluation.
+            data_node_selector: Labels of the nodes for the data steps and the evaluation, as JSON.
+            data_tolerations: Taints these steps tolerate, a JSON list of objects with key, operator, value, effect.
+            train_node_selector: Labels of the nodes for training, as JSON.
+            train_tolerations: Taints training tolerates, as JSON.
+            accelerator_type: Resource training asks for, nvidia.com/gpu or google.com/tpu; empty for none.
+            accelerator_count: How many of it.
 
         Returns:
-            The report's path.
+            The report's path; with trainer t2t, the run's name.
         """
-        shared = {
+        both = {
             "root": root,
             "max_shards": max_shards,
             "max_groups": max_groups,
@@ -137,16 +221,68 @@ def pipeline(options: CompileOptions) -> Any:
             "faced_weights": faced_weights,
             "image_size": image_size,
             "seed": seed,
+            "data_image": data_image,
+            "plan_cpu": plan_cpu,
+            "plan_memory": plan_memory,
+            "download_cpu": download_cpu,
+            "download_memory": download_memory,
+            "faces_cpu": faces_cpu,
+            "faces_memory": faces_memory,
+            "collect_cpu": collect_cpu,
+            "collect_memory": collect_memory,
+            "datagen_cpu": datagen_cpu,
+            "datagen_memory": datagen_memory,
+            "data_node_selector": data_node_selector,
+            "data_tolerations": data_tolerations,
         }
-        train_split = prepare_split(split=TRAIN, annotations=train_csv, num_shards=num_train_shards, **shared)
-        eval_split = prepare_split(split=EVAL, annotations=eval_csv, num_shards=num_eval_shards, **shared)
-        trained = train(root=root, model=model, steps=train_steps, seed=seed).after(train_split, eval_split)
-        report = evaluate(root=root, run=trained.output)
-        train_task(trained, options)
-        train_task(report, options)
-        return report.output  # type: ignore[no-any-return]
+        with _ended_by_a_summary(root, options):
+            train_split = prepare_split(split=TRAIN, annotations=train_csv, num_shards=num_train_shards, **both)
+            # One after the other: a host with images of both splits is asked at its rate, not at twice that.
+            eval_split = prepare_split(split=EVAL, annotations=eval_csv, num_shards=num_eval_shards, **both)
+            eval_split.after(train_split)
+            if not options.placement:
+                train_image, evaluate_image = options.train_image, options.evaluate_image
+            on_train_nodes = Placement(train_image, train_cpu, train_memory, train_node_selector, train_tolerations)
+            if options.trainer == T2T:
+                problem = t2t_datagen(root=root, image_size=image_size).after(eval_split)
+                last = t2t_train(
+                    root=root, problem=problem.output, hparams_set=model, train_steps=train_steps, seed=seed
+                )
+                data_task(
+                    problem,
+                    options,
+                    Placement(train_image, datagen_cpu, datagen_memory, data_node_selector, data_tolerations),
+                )
+                train_task(last, options, on_train_nodes, accelerator_type, accelerator_count)
+            else:
+                trained = train(
+                    root=root, triplets=train_split.outputs["triplets"], model=model, steps=train_steps, seed=seed
+                ).after(eval_split)
+                train_task(trained, options, on_train_nodes, accelerator_type, accelerator_count)
+                last = evaluate(
+                    root=root,
+                    run=trained.outputs["Output"],
+                    trained_model=trained.outputs["trained_model"],
+                    triplets=eval_split.outputs["triplets"],
+                )
+                evaluate_task(
+                    last,
+                    options,
+                    Placement(evaluate_image, evaluate_cpu, evaluate_memory, data_node_selector, data_tolerations),
+                )
+        return None if options.exit_handler else last.outputs["Output"]
 
     return share(fec)
+
+
+def _ended_by_a_summary(root: Any, options: CompileOptions) -> contextlib.AbstractContextManager[Any]:
+    """A context whose tasks are followed by the summary of the run, however they end; or by nothing."""
+    if not options.exit_handler:
+        return contextlib.nullcontext()
+    summarized = summarize(root=root)
+    summary_task(summarized, options)
+    handler: contextlib.AbstractContextManager[Any] = dsl.ExitHandler(summarized, name="run")
+    return handler
 
 
 fec = pipeline(CompileOptions())

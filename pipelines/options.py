@@ -1,27 +1,33 @@
-"""What is fixed when the pipeline is compiled: the settings that KFP takes no run-time parameter for."""
+"""What is fixed when the pipeline is compiled: the shape of the run, and the defaults of its form."""
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from fec.command import parameter
 from fec.errors import ConfigurationError
+from fec.images import REGISTRY, image
+from fec.layout import MAX_GROUPS
+from pipelines.accelerators import TPU_RESOURCE, Accelerator, accelerator
 
 # A loop of more iterations comes near the limits of the engine's own bookkeeping (about 1 MiB a run).
-MAX_PARALLELISM = 200
+MAX_PARALLELISM = MAX_GROUPS
+
+KERAS, T2T = "keras", "t2t"
+TRAINERS = (KERAS, T2T)
 
 
 @dataclass(frozen=True)
 class CompileOptions:
     """Engine settings, each also an option of ``fec compile``.
 
-    Raises ConfigurationError for a value the engine would refuse or misunderstand.
+    Raises ConfigurationError for a value the engine or GKE would refuse or misunderstand.
     """
 
     parallelism: int = parameter(help=f"groups of one loop that run at a time, 1 to {MAX_PARALLELISM}", default=50)
-    retries: int = parameter(
-        help="how often a failed task of the data steps starts again, each time where it stopped", default=3
+    max_groups: int = parameter(
+        help=f"tasks a loop over shards is cut into, 1 to {MAX_GROUPS}: the default in the run's form", default=100
     )
+    retries: int = parameter(help="how often a failed task starts again, each time where it stopped", default=3)
     backoff_seconds: int = parameter(help="seconds before the first retry", default=60)
     backoff_factor: float = parameter(help="each later retry waits this many times longer", default=2.0)
     backoff_max_seconds: int = parameter(help="the longest wait before a retry, in seconds", default=3600)
@@ -31,43 +37,96 @@ class CompileOptions:
     train_timeout_seconds: int = parameter(
         help="seconds after which one attempt of training is ended, 0: never", default=48 * 3600
     )
+    trainer: str = parameter(help=f"what trains: {' or '.join(TRAINERS)} (Tensor2Tensor)", default=KERAS)
+    accelerator: str = parameter(
+        help="of the training task: gpu (any NVIDIA GPU), a GKE name such as nvidia-l4, or a TPU such as v5e; "
+        "none by default",
+        default="",
+    )
+    accelerator_count: int = parameter(help="GPUs; chips of a TPU follow from its topology", default=0)
+    topology: str = parameter(help="of a TPU, such as 2x4", default="")
+    spot: bool = parameter(help="run the data steps on spot nodes of GKE", default=False)
+    registry: str = parameter(help="where the images are", default=REGISTRY)
+    tag: str = parameter(help="of the images", default="latest")
+    shm_gib: int = parameter(help="GiB of memory at most for /dev/shm of training, 0: the engine's 64 MiB", default=2)
+    scratch_gib: int = parameter(
+        help="GiB of the node's disk at most for a task's unfinished work, 0: none but the container's own", default=50
+    )
+    caching: bool = parameter(
+        help="let the engine reuse a task's outputs; every step knows by itself what is done", default=False
+    )
+    placement: bool = parameter(
+        help="have CPU, memory, images, node selectors, tolerations and accelerator in the run's form; without, the "
+        "engine's own defaults hold",
+        default=True,
+    )
+    secret: str = parameter(
+        help="a Kubernetes Secret whose AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL tasks get as "
+        "environment, for an s3 root",
+        default="",
+    )
+    exit_handler: bool = parameter(help="end with a summary of the run, also of one that failed", default=True)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.parallelism <= MAX_PARALLELISM:
-            raise ConfigurationError(f"parallelism {self.parallelism}: expected 1 to {MAX_PARALLELISM}")
+        for name, most in (("parallelism", MAX_PARALLELISM), ("max_groups", MAX_GROUPS)):
+            if not 1 <= getattr(self, name) <= most:
+                raise ConfigurationError(
+                    f"{name} {getattr(self, name)}: expected 1 to {most}; a group handles several shards"
+                )
         for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 0:
-                raise ConfigurationError(f"{field.name} {getattr(self, field.name)}: expected 0 or more")
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and value < 0:
+                raise ConfigurationError(f"{field.name} {value}: expected 0 or more")
         if self.backoff_factor < 1:
             raise ConfigurationError(f"backoff_factor {self.backoff_factor}: expected 1 or more")
+        if self.trainer not in TRAINERS:
+            raise ConfigurationError(f"trainer {self.trainer!r}: expected {' or '.join(TRAINERS)}")
+        for name in ("registry", "tag"):
+            value = getattr(self, name)
+            if not value or any(character.isspace() for character in value):
+                raise ConfigurationError(f"{name} {value!r}: expected a name without spaces")
+        found = self.training_accelerator
+        if found is not None and found.resource == TPU_RESOURCE and self.trainer == T2T:
+            raise ConfigurationError(
+                "trainer t2t on a TPU: its TensorFlow knows no TPU VM; take a GPU or trainer keras"
+            )
+
+    @property
+    def training_accelerator(self) -> Accelerator | None:
+        """What the training task asks for beside CPU and memory."""
+        if self.accelerator:
+            return accelerator(self.accelerator, self.accelerator_count, self.topology)
+        if self.accelerator_count or self.topology:
+            given = f"accelerator_count {self.accelerator_count}" if self.accelerator_count else "topology"
+            raise ConfigurationError(f"{given} without an accelerator: name its kind too, --accelerator gpu say")
+        return None
+
+    @property
+    def data_image(self) -> str:
+        return image("data", self.registry, self.tag)
+
+    @property
+    def train_image(self) -> str:
+        """The image of the training task: it depends on the trainer and on what it trains on."""
+        found = self.training_accelerator
+        on_tpu = found is not None and found.resource == TPU_RESOURCE
+        return image("t2t" if self.trainer == T2T else "train-tpu" if on_tpu else "train", self.registry, self.tag)
+
+    @property
+    def evaluate_image(self) -> str:
+        """Evaluation takes no accelerator."""
+        return image("train", self.registry, self.tag)
 
 
 # kfp.local runs at most two iterations at a time and waits in place before a retry: a run on one machine
-# ends at once instead, and is started again by hand.
-LOCAL = CompileOptions(parallelism=2, retries=0, data_timeout_seconds=0, train_timeout_seconds=0)
-
-
-def data_task(task: Any, options: CompileOptions) -> Any:
-    """Apply ``options`` to a task that reads from the network or from storage; returns the task."""
-    if options.retries:
-        task.set_retry(
-            num_retries=options.retries,
-            backoff_duration=f"{options.backoff_seconds}s",
-            backoff_factor=options.backoff_factor,
-            backoff_max_duration=f"{options.backoff_max_seconds}s",
-        )
-    return _common(task, options.data_timeout_seconds)
-
-
-def train_task(task: Any, options: CompileOptions) -> Any:
-    """Apply ``options`` to a task of training or evaluation; returns the task."""
-    return _common(task, options.train_timeout_seconds)
-
-
-def _common(task: Any, timeout_seconds: int) -> Any:
-    task.set_caching_options(False)  # a step knows by its _DONE.json whether there is anything to do
-    if timeout_seconds:
-        from kfp import kubernetes
-
-        kubernetes.set_timeout(task, seconds=timeout_seconds)
-    return task
+# ends at once instead, and is started again by hand; it says itself how it ended.
+LOCAL = CompileOptions(
+    parallelism=2,
+    retries=0,
+    data_timeout_seconds=0,
+    train_timeout_seconds=0,
+    shm_gib=0,
+    scratch_gib=0,
+    placement=False,
+    exit_handler=False,
+)

@@ -11,6 +11,7 @@ from fec.images import DATA_IMAGE
 def collect(
     root: str,
     split: str,
+    triplets: dsl.Output[dsl.Dataset],
     seed: int = 0,
     triplets_per_record_shard: int = 5000,
     record_shards: int = 0,
@@ -22,6 +23,7 @@ def collect(
     Args:
         root: Storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.
         split: train or eval.
+        triplets: The funnel of the split, with its counts.
         seed: Of the shuffle: another seed, another order of the same triplets.
         triplets_per_record_shard: Triplets in one TFRecord file, about.
         record_shards: TFRecord files; 0 for as many as the former asks for.
@@ -31,11 +33,12 @@ def collect(
     Returns:
         The groups of record shards.
     """
+    from components.collect.artifacts import publish_triplets
     from components.collect.step import Parameters, run
     from fec.command import reported
 
     with reported():
-        return run(
+        groups = run(
             Parameters(
                 root=root,
                 split=split,
@@ -46,3 +49,5 @@ def collect(
                 preset=preset,
             )
         )
+        publish_triplets(root, split, triplets)
+        return groups

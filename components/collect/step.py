@@ -11,13 +11,11 @@ from fec import identity, layout
 from fec.command import parameter
 from fec.done import Done, finished, read_done, read_markers
 from fec.errors import ConfigurationError, RunFailed
-from fec.layout import Group
+from fec.layout import MAX_GROUPS, Group
 from fec.outcomes import ImageOutcome
 from fec.presets import PRESETS, preset_named
 from fec.storage import Storage, open_storage
 
-# A loop's iterations all stand in one Argo object of about 1 MiB; with two components each, 200 are safe.
-MAX_GROUPS: Final = 200
 # A task makes each face it needs small once, and a face is in ten triplets: in smaller groups than this one the
 # same face is made small in nearly all of them, and starting a pod takes longer than its work.
 TRIPLETS_PER_GROUP: Final = 50_000

@@ -10,10 +10,9 @@ from fec import identity, layout
 from fec.command import parameter
 from fec.done import Done, finished, write_done
 from fec.errors import ConfigurationError
+from fec.layout import MAX_GROUPS
 from fec.storage import Storage, open_storage
 
-# A loop's iterations all stand in one Argo object of about 1 MiB; with two components each, 200 are safe.
-MAX_GROUPS: Final = 200
 LARGEST_HOSTS: Final = 20
 
 

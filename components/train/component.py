@@ -8,6 +8,9 @@ from fec.images import TRAIN_IMAGE
 @dsl.component(base_image=TRAIN_IMAGE, install_kfp_package=False)
 def train(
     root: str,
+    triplets: dsl.Input[dsl.Dataset],
+    trained_model: dsl.Output[dsl.Model],
+    training_metrics: dsl.Output[dsl.Metrics],
     model: str = "tiny",
     steps: int = 200,
     batch_size: int = 30,
@@ -20,6 +23,9 @@ def train(
 
     Args:
         root: Storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.
+        triplets: What the records were made of.
+        trained_model: The network, as model.keras.
+        training_metrics: Loss and triplet accuracy at the end of training.
         model: The network: tiny.
         steps: Batches to train on.
         batch_size: Triplets in a batch.
@@ -32,10 +38,11 @@ def train(
         The run's name.
     """
     from components.train import step
+    from components.train.artifacts import publish_model
     from fec.command import reported
 
     with reported():
-        return step.run(
+        name = step.run(
             step.Parameters(
                 root=root,
                 model=model,
@@ -47,3 +54,5 @@ def train(
                 checkpoint_every=checkpoint_every,
             )
         )
+        publish_model(root, name, trained_model, training_metrics)
+        return name

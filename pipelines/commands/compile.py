@@ -27,8 +27,10 @@ def run(options: argparse.Namespace) -> int:
 
     from kfp import compiler
 
+    from pipelines import limits
     from pipelines.fec import pipeline
 
     compiler.Compiler().compile(pipeline_func=pipeline(compile_options), package_path=str(output))
+    limits.check(output, compile_options.max_groups)
     print(output)
     return 0

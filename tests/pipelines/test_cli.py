@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,10 +23,8 @@ def csv(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_help_names_every_command_and_is_fast() -> None:
-    started = time.monotonic()
+def test_help_names_every_command() -> None:
     done = fec("--help")
-    assert time.monotonic() - started < 1.5  # 0.2 s by itself; the tests share their machine
     assert done.returncode == 0
     assert [name for name in COMMANDS if f"\n    {name} " not in done.stdout] == []
 

@@ -1,5 +1,6 @@
 """The compiled pipeline: one file however it is made, small, valid, and a form that explains itself."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from google.protobuf import json_format
 from kfp import compiler
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from fec.errors import ConfigurationError
 from pipelines.arguments import RunArguments, for_pipeline
 from pipelines.fec import fec, pipeline
 from pipelines.options import LOCAL, CompileOptions
@@ -54,17 +56,49 @@ def test_it_is_under_64_kb_with_nothing_in_it_that_grows_with_the_shards(compile
     assert all(items.input_parameter and not items.raw for items in loops)
 
 
-def test_both_splits_are_prepared_by_one_definition(spec: Any) -> None:
-    tasks = spec.root.dag.tasks
+def body(spec: Any) -> Any:
+    """The tasks that the exit handler follows."""
+    return spec.components["comp-exit-handler-1"].dag.tasks
+
+
+def test_both_splits_are_prepared_by_one_definition_one_after_the_other(spec: Any) -> None:
+    tasks = body(spec)
     assert {tasks[name].component_ref.name for name in ("prepare-split", "prepare-split-2")} == {"comp-prepare-split"}
     assert tasks["prepare-split"].inputs.parameters["split"].runtime_value.constant.string_value == "train"
     assert tasks["prepare-split-2"].inputs.parameters["split"].runtime_value.constant.string_value == "eval"
-    assert tasks["train"].dependent_tasks == ["prepare-split", "prepare-split-2"]
+    assert list(tasks["prepare-split-2"].dependent_tasks) == ["prepare-split"]
+    assert "prepare-split-2" in tasks["train"].dependent_tasks
 
 
 def test_every_step_is_defined_once(spec: Any) -> None:
-    steps = ["collect", "datagen", "download", "evaluate", "faces", "plan", "train"]
+    steps = ["collect", "datagen", "download", "evaluate", "faces", "plan", "summarize", "train"]
     assert sorted(spec.deployment_spec["executors"].keys()) == [f"exec-{step}" for step in steps]
+
+
+def test_the_summary_follows_however_the_run_ends(spec: Any) -> None:
+    summary = spec.root.dag.tasks["summarize"]
+    assert summary.trigger_policy.strategy == summary.trigger_policy.ALL_UPSTREAM_TASKS_COMPLETED
+    assert summary.inputs.parameters["status"].task_final_status.producer_task == "exit-handler-1"
+
+
+def test_artifacts_make_a_lineage_from_the_triplets_to_the_report(spec: Any) -> None:
+    made = {
+        name: {
+            output: kind.artifact_type.schema_title
+            for output, kind in spec.components[name].output_definitions.artifacts.items()
+        }
+        for name in ("comp-collect", "comp-train", "comp-evaluate", "comp-summarize")
+    }
+    assert made == {
+        "comp-collect": {"triplets": "system.Dataset"},
+        "comp-train": {"trained_model": "system.Model", "training_metrics": "system.Metrics"},
+        "comp-evaluate": {"report": "system.HTML", "metrics": "system.Metrics"},
+        "comp-summarize": {"summary": "system.Markdown"},
+    }
+    taken = body(spec)["evaluate"].inputs.artifacts
+    assert taken["trained_model"].task_output_artifact.producer_task == "train"
+    assert taken["triplets"].task_output_artifact.producer_task == "prepare-split-2"
+    assert body(spec)["train"].inputs.artifacts["triplets"].task_output_artifact.producer_task == "prepare-split"
 
 
 def test_every_input_is_typed_described_and_has_a_default_but_data_and_root(spec: Any) -> None:
@@ -73,9 +107,144 @@ def test_every_input_is_typed_described_and_has_a_default_but_data_and_root(spec
     assert {name for name, value in inputs.items() if not value.is_optional} == {"train_csv", "eval_csv", "root"}
 
 
-def test_the_command_has_an_option_for_every_input(spec: Any) -> None:
+PLACES = re.compile(r"\w+_(cpu|memory|image|node_selector|tolerations)|accelerator_(type|count)")
+
+
+def test_the_command_has_an_option_for_every_input_but_those_that_place_a_task(spec: Any) -> None:
     arguments = for_pipeline(RunArguments(train_csv="a", eval_csv="b", root="c"))
-    assert set(arguments) == set(spec.root.input_definitions.parameters)
+    assert set(arguments) == {name for name in spec.root.input_definitions.parameters if not PLACES.fullmatch(name)}
+
+
+def default(spec: Any, name: str) -> Any:
+    return json_format.MessageToDict(spec.root.input_definitions.parameters[name].default_value)
+
+
+def compiled_with(folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """The pipeline with these compile-time options, and what the platform is told of each executor."""
+    path = folder / "pipeline.yaml"
+    compiler.Compiler().compile(pipeline(CompileOptions(**options)), str(path))
+    first, *more = yaml.safe_load_all(path.read_text())
+    platform = more[0]["platforms"]["kubernetes"]["deploymentSpec"]["executors"] if more else {}
+    return json_format.ParseDict(first, pipeline_spec_pb2.PipelineSpec()), platform
+
+
+STEPS = ("plan", "download", "faces", "collect", "datagen", "train", "evaluate")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_takes_its_place_from_the_runs_form(spec: Any, compiled: Path, step: str) -> None:
+    container = spec.deployment_spec["executors"][f"exec-{step}"]["container"]
+    channel = "{{$.inputs.parameters['pipelinechannel--%s']}}"
+    image = f"{step}_image" if step in ("train", "evaluate") else "data_image"
+    assert container["image"] == channel % image
+    assert container["resources"]["resourceCpuLimit"] == channel % f"{step}_cpu"
+    assert container["resources"]["resourceMemoryLimit"] == channel % f"{step}_memory"
+    _, platform = yaml.safe_load_all(compiled.read_text())
+    settings = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{step}"]
+    nodes = "train" if step == "train" else "data"
+    assert settings["nodeSelector"]["nodeSelectorJson"]["componentInputParameter"].endswith(f"{nodes}_node_selector")
+    assert settings["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith(f"{nodes}_tolerations")
+
+
+def test_what_places_a_task_reaches_it_through_every_loop(spec: Any) -> None:
+    for dag in spec.components.values():
+        for task in dag.dag.tasks.values():
+            for name, value in task.inputs.parameters.items():
+                if value.component_input_parameter:
+                    assert value.component_input_parameter in dag.input_definitions.parameters, (task, name)
+    for name, task in tasks_of(spec).items():
+        used = re.findall(
+            r"inputs\.parameters\['([^']+)'\]",
+            str(spec.deployment_spec["executors"][name.replace("comp-", "exec-")]["container"]),
+        )
+        assert set(used) <= set(task.inputs.parameters), name
+
+
+def test_a_gpu_is_asked_for_in_the_form(tmp_path: Path) -> None:
+    spec, platform = compiled_with(tmp_path, accelerator="nvidia-l4", accelerator_count=2)
+    assert default(spec, "accelerator_type") == "nvidia.com/gpu"
+    assert default(spec, "accelerator_count") == "2"
+    assert default(spec, "train_node_selector") == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+    taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    assert default(spec, "train_tolerations") == [taint]
+    resources = spec.deployment_spec["executors"]["exec-train"]["container"]["resources"]
+    assert "accelerator_type" in resources["accelerator"]["resourceType"]
+    assert "accelerator_count" in resources["accelerator"]["resourceCount"]
+    assert {"medium": "Memory", "mountPath": "/dev/shm", "sizeLimit": "2Gi", "volumeName": "shm"} in platform[
+        "exec-train"
+    ]["emptyDirMounts"]
+
+
+def test_a_tpu_brings_its_topology_and_its_image(tmp_path: Path) -> None:
+    spec, _ = compiled_with(tmp_path, accelerator="v5e", topology="2x4", registry="eu.example/fec", tag="v1")
+    assert default(spec, "accelerator_type") == "google.com/tpu"
+    assert default(spec, "accelerator_count") == "8"
+    assert default(spec, "train_node_selector") == {
+        "cloud.google.com/gke-tpu-accelerator": "tpu-v5-lite-podslice",
+        "cloud.google.com/gke-tpu-topology": "2x4",
+    }
+    images = {name: default(spec, f"{name}_image") for name in ("data", "train", "evaluate")}
+    assert images == {
+        "data": "eu.example/fec/fec-data:v1",
+        "train": "eu.example/fec/fec-train-tpu:v1",
+        "evaluate": "eu.example/fec/fec-train:v1",
+    }
+
+
+def test_without_an_accelerator_none_is_asked_for(spec: Any) -> None:
+    assert default(spec, "accelerator_type") == ""
+    assert default(spec, "train_node_selector") == {}
+
+
+def test_spot_nodes_are_one_switch(tmp_path: Path) -> None:
+    spec, _ = compiled_with(tmp_path, spot=True)
+    assert default(spec, "data_node_selector") == {"cloud.google.com/gke-spot": "true"}
+    assert [taint["key"] for taint in default(spec, "data_tolerations")] == ["cloud.google.com/gke-spot"]
+    assert default(spec, "train_node_selector") == {}
+
+
+def test_tensor2tensor_trains_in_its_own_image_on_the_same_records(tmp_path: Path) -> None:
+    spec, _ = compiled_with(tmp_path, trainer="t2t")
+    tasks = body(spec)
+    assert {"t2t-datagen", "t2t-train"} <= set(tasks)
+    assert not {"train", "evaluate"} & set(tasks)
+    assert default(spec, "model") == "percep_similarity_triplet_emb_tiny"
+    assert default(spec, "train_image") == "ghcr.io/fec-pipeline/fec-t2t:latest"
+
+
+def test_a_secret_reaches_every_task(tmp_path: Path) -> None:
+    spec, platform = compiled_with(tmp_path, secret="s3-keys")
+    assert set(platform) == set(spec.deployment_spec["executors"].keys())
+    for name, settings in platform.items():
+        assert settings["secretAsEnv"][0]["secretName"] == "s3-keys", name
+
+
+def test_without_places_and_summary_nothing_is_left_to_the_platform_but_time(tmp_path: Path) -> None:
+    spec, platform = compiled_with(tmp_path, placement=False, exit_handler=False, shm_gib=0, scratch_gib=0)
+    assert "exec-summarize" not in dict(spec.deployment_spec["executors"])
+    assert all(set(settings) == {"activeDeadlineSeconds"} for settings in platform.values())
+    assert "resources" not in spec.deployment_spec["executors"]["exec-faces"]["container"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_groups": 201}, "expected 1 to 200"),
+        ({"max_groups": 0}, "expected 1 to 200"),
+        ({"parallelism": 0}, "expected 1 to 200"),
+        ({"retries": -1}, "expected 0 or more"),
+        ({"trainer": "torch"}, "expected keras or t2t"),
+        ({"tag": ""}, "expected a name"),
+        ({"topology": "2x4"}, "without an accelerator"),
+        ({"accelerator_count": 2}, "without an accelerator"),
+        ({"accelerator": "v5e", "topology": "4x4"}, "a task is one pod on one node"),
+        ({"accelerator": "nvidia-l4", "accelerator_count": 3}, "GKE's machines have"),
+        ({"accelerator": "v5e", "topology": "2x2", "trainer": "t2t"}, "take a GPU or trainer keras"),
+    ],
+)
+def test_what_the_engine_or_gke_would_refuse_is_refused_when_compiling(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        CompileOptions(**options)
 
 
 def tasks_of(spec: Any) -> dict[str, Any]:
@@ -93,15 +262,12 @@ def test_no_task_is_cached_by_the_engine(spec: Any) -> None:
     assert [name for name, task in tasks_of(spec).items() if task.caching_options.enable_cache] == []
 
 
-def test_data_tasks_are_retried_with_a_growing_wait(spec: Any) -> None:
+def test_tasks_are_retried_with_a_growing_wait(spec: Any) -> None:
     for name, task in tasks_of(spec).items():
         policy = task.retry_policy
-        if name.startswith(("comp-train", "comp-evaluate")):
-            assert policy.max_retry_count == 0
-        else:
-            assert (policy.max_retry_count, policy.backoff_duration.seconds, policy.backoff_factor) == (3, 60, 2.0), (
-                name
-            )
+        if name != "comp-summarize":  # the engine refuses that of an exit handler
+            given = (policy.max_retry_count, policy.backoff_duration.seconds, policy.backoff_factor)
+            assert given == (3, 60, 2.0), name
 
 
 def test_every_task_ends_some_time(compiled: Path) -> None:

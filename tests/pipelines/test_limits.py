@@ -6,8 +6,8 @@ from typing import Any, List  # noqa: UP035  # as kfp reads it
 import pytest
 from kfp import compiler, dsl
 
-from components.plan.step import MAX_GROUPS
 from fec.errors import ConfigurationError
+from fec.layout import MAX_GROUPS
 from pipelines import limits
 from pipelines.fec import fec
 

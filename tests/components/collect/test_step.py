@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from kfp import dsl
 
 from components.collect.component import collect as component
 from components.collect.step import Parameters, run
@@ -277,5 +278,9 @@ def test_records_of_another_collection_go_and_their_markers_first(tmp_path: Path
 
 def test_the_component_collects(tmp_path: Path) -> None:
     write(tmp_path, Scene.of(50))
-    assert component.python_func(root=str(tmp_path), split="train", record_shards=5) == ["0/1"]
+    triplets = dsl.Dataset(uri=str(tmp_path / "artifact"))
+    assert component.python_func(root=str(tmp_path), split="train", triplets=triplets, record_shards=5) == ["0/1"]
     assert len(table(tmp_path, "triplets")) == 50
+    assert (tmp_path / "artifact").read_bytes() == (tmp_path / "collect/train/funnel.json").read_bytes()
+    assert triplets.metadata["triplets_ok"] == 50
+    assert triplets.metadata["kept_at"] == f"{tmp_path}/collect/train/funnel.json"

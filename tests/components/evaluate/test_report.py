@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kfp import dsl
 from numpy.typing import NDArray
 
 from components.evaluate import charts, report
@@ -66,9 +67,22 @@ def content(text: str) -> report.Content:
     )
 
 
-def test_the_component_measures_and_reports(finished_root: Path) -> None:
-    path = Path(evaluate_component.python_func(root=str(finished_root), run=RUN))
+def test_the_component_measures_and_reports(finished_root: Path, tmp_path: Path) -> None:
+    shown, numbers = dsl.HTML(uri=str(tmp_path / "report")), dsl.Metrics(uri=str(tmp_path / "metrics"))
+    path = Path(
+        evaluate_component.python_func(
+            root=str(finished_root),
+            run=RUN,
+            trained_model=dsl.Model(),
+            triplets=dsl.Dataset(),
+            report=shown,
+            metrics=numbers,
+        )
+    )
     metrics = json.loads(path.with_name("metrics.json").read_text())
+    assert Path(shown.path).read_bytes() == path.read_bytes()
+    assert numbers.metadata["triplet_accuracy_overall"] == metrics["triplet_accuracy"]["overall"]
+    assert numbers.metadata["by_pixels"] == metrics["by_pixels"]
     funnel = json.loads((finished_root / "collect/eval/funnel.json").read_text())
     assert metrics["counts"]["overall"] == funnel["records"] > 0
     assert metrics["funnel"]["eval"]["faces_ok"] == funnel["faces_ok"]

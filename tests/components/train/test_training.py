@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from kfp import dsl
 from moto.server import ThreadedMotoServer
 
 from components.train import models
@@ -49,9 +50,24 @@ def test_it_learns_what_it_was_not_shown_too(learnable: Path) -> None:
 @pytest.fixture(scope="module")
 def trained_once(records_of_600: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the finished run "short", made by the component; not to be written to."""
-    root = shutil.copytree(records_of_600, tmp_path_factory.mktemp("trained") / "root")
-    assert train_component.python_func(root=str(root), steps=STEPS, batch_size=6, run="short") == "short"
-    return Path(root)
+    folder = tmp_path_factory.mktemp("trained")
+    root = Path(shutil.copytree(records_of_600, folder / "root"))
+    model, metrics = dsl.Model(uri=str(folder / "model")), dsl.Metrics(uri=str(folder / "metrics"))
+    given = train_component.python_func(
+        root=str(root),
+        triplets=dsl.Dataset(),
+        trained_model=model,
+        training_metrics=metrics,
+        steps=STEPS,
+        batch_size=6,
+        run="short",
+    )
+    assert given == "short"
+    assert Path(model.path).read_bytes() == (root / "models/short/model.keras").read_bytes()
+    assert model.metadata["kept_at"] == f"{root}/models/short/model.keras"
+    assert metrics.metadata["steps"] == STEPS
+    assert 0 <= metrics.metadata["triplet_accuracy"] <= 1
+    return root
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""How far a run came, read from what its steps left below the root."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from fec import layout
+from fec.done import Done, read_done, read_markers
+from fec.layout import SPLITS
+from fec.outcomes import FaceOutcome, ImageOutcome
+from fec.storage import Storage
+
+# What a finished split shows; of an unfinished one, as many as are known.
+FUNNEL: Final = ("images", "fetched", "faces", "faces_ok", "triplets", "triplets_ok", "records")
+
+
+def standing(storage: Storage, *, run: str, state: str, error: str) -> dict[str, Any]:
+    """What ``summary.json`` says: the end, and for each split what of every step is finished and the funnel so far."""
+    return {
+        "run": run,
+        "state": state,
+        "error": error,
+        "root": storage.root,
+        "splits": {split: _split(storage, split) for split in SPLITS},
+        "models": _finished(storage, "models"),
+        "reports": [f"{storage.root}/{layout.report_dir(name)}/report.html" for name in _finished(storage, "reports")],
+        "logs": f"kubectl logs -l workflows.argoproj.io/workflow={run} -c main --prefix --tail=-1",
+    }
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The same as a page."""
+    lines = [f"# {found['run']}: {found['state']}", ""]
+    if found["error"]:
+        lines += ["    " + line for line in str(found["error"]).splitlines()] + [""]
+    splits = found["splits"]
+    for title, rows in (("Finished", "finished"), ("Funnel so far", "funnel"), ("Lost so far", "lost")):
+        names = list(dict.fromkeys(name for split in splits.values() for name in split[rows]))
+        if not names:
+            continue
+        lines += [f"## {title}", "", f"| | {' | '.join(splits)} |", f"|---|{'---:|' * len(splits)}"]
+        for name in names:
+            cells = " | ".join(_cell(split[rows].get(name)) for split in splits.values())
+            lines.append(f"| {name.replace('_', ' ')} | {cells} |")
+        lines.append("")
+    lines += ["## Where", "", f"- root: `{found['root']}`"]
+    lines += [f"- model: `{found['root']}/{layout.model_dir(name)}`" for name in found["models"]]
+    lines += [f"- report: `{path}`" for path in found["reports"]]
+    return "\n".join([*lines, f"- logs: `{found['logs']}`, as long as the pods are kept", ""])
+
+
+def _split(storage: Storage, split: str) -> dict[str, Any]:
+    plan = read_done(storage, layout.plan_dir(split))
+    if plan is None:
+        return {"finished": {"plan": "no"}, "funnel": {}, "lost": {}}
+    shards = range(int(plan.details["num_shards"]))
+    downloaded = _markers(storage, shards, lambda shard: layout.images_dir(split, shard))
+    verified = _markers(storage, shards, lambda shard: layout.faces_dir(split, shard))
+    images, faces = _total(downloaded), _total(verified)
+    finished = {
+        "plan": "yes",
+        "download": f"{len(downloaded):,} of {len(shards):,} shards",
+        "faces": f"{len(verified):,} of {len(shards):,} shards",
+    }
+    funnel = {
+        "images": plan.counts["images"],
+        "fetched": images[ImageOutcome.FETCHED],
+        "faces": plan.counts["faces"],
+        "faces_ok": faces[FaceOutcome.OK],
+        "triplets": plan.counts["triplets"],
+    }
+    collected = read_done(storage, layout.collect_dir(split))
+    if collected is not None:
+        count = collected.counts["record_shards"]
+        written = _markers(storage, range(count), lambda number: layout.record_done_dir(split, number, count))
+        finished |= {"collect": "yes", "datagen": f"{len(written):,} of {count:,} record files"}
+        funnel |= {name: collected.counts[name] for name in FUNNEL if name in collected.counts}
+    lost = {f"image: {code}": images[code] for code in ImageOutcome if code != ImageOutcome.FETCHED and images[code]}
+    lost |= {f"face: {code}": faces[code] for code in FaceOutcome if code != FaceOutcome.OK and faces[code]}
+    return {"finished": finished, "funnel": funnel, "lost": lost}
+
+
+def _markers(storage: Storage, numbers: Sequence[int], directory: Callable[[int], str]) -> list[Done]:
+    found = read_markers(storage, [directory(number) for number in numbers])
+    return [done for done in found if done is not None]
+
+
+def _total(markers: Sequence[Done]) -> Counter[str]:
+    total = Counter[str]()
+    for done in markers:
+        total.update(done.counts)
+    return total
+
+
+def _finished(storage: Storage, directory: str) -> list[str]:
+    """The names of the folders in ``directory`` that have a marker."""
+    markers = (entry.path.split("/") for entry in storage.list(directory) if entry.path.endswith(f"/{layout.DONE}"))
+    return [parts[1] for parts in markers if len(parts) == 3]
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
