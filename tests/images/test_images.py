@@ -117,7 +117,7 @@ fec.pixels.decode
     assert ran.returncode == 0, ran.stderr
 
 
-@pytest.mark.parametrize("name", ["data", "train"])
+@pytest.mark.parametrize("name", ["data", "train", "t2t"])
 def test_kubeflow_s_executor_starts_in_it(built: Built, name: str) -> None:
     launched = "python3 -m kfp.dsl.executor_main --help && mktemp -d"
     ran = built(name).run("sh", "-c", launched, options=("--env", "_KFP_RUNTIME=true"))
