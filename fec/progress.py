@@ -14,8 +14,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-# Seconds between two progress lines of one task.
+# Seconds between two progress lines of one task: few at first, and ever more, so that a pod's log stays short (ten
+# hours are about a thousand lines).
 INTERVAL: Final = 2.0
+MAX_INTERVAL: Final = 60.0
+_INTERVAL_SHARE: Final = 0.01
+
+
+def task_name(work: str, split: str, group: str) -> str:
+    """What a step's progress is called: no two tasks of a run are called the same. ``group``: INDEX/COUNT."""
+    return f"{work} {split}" if group.endswith("/1") else f"{work} {split} {group}"
 
 
 def event(name: str, message: str, *, severity: str = "INFO", **fields: Any) -> None:
@@ -34,7 +42,9 @@ class Progress:
         self.task, self.total, self.unit = task, total, unit
         self.done = 0
         self.counts: dict[str, float] = {}
-        self._said = 0.0
+        self._started = time.monotonic()
+        self._said_at = 0.0
+        self._said: tuple[int, dict[str, float]] | None = None
 
     def advance(self, count: int = 1, outcome: str | None = None) -> None:
         """``count`` more units are finished, all with the same ``outcome``."""
@@ -42,15 +52,23 @@ class Progress:
         if outcome is not None:
             self.counts[outcome] = self.counts.get(outcome, 0) + count
         now = time.monotonic()
-        if now - self._said >= 0.1 and (sys.stderr.isatty() or now - self._said >= INTERVAL):
-            self._said = now
+        if now - self._said_at >= (0.1 if sys.stderr.isatty() else self._interval(now)):
+            self._said_at = now
             self.say()
 
     def note(self, name: str, value: float) -> None:
         """Show ``value``, to three digits, as ``name`` from now on."""
         self.counts[name] = float(f"{value:.3g}")
 
+    def _interval(self, now: float) -> float:
+        return min(MAX_INTERVAL, max(INTERVAL, _INTERVAL_SHARE * (now - self._started)))
+
     def say(self) -> None:
+        """Say how far it is, unless that was the last thing said."""
+        standing = (self.done, dict(self.counts))
+        if standing == self._said:
+            return
+        self._said = standing
         counts = " ".join(f"{name}={number}" for name, number in sorted(self.counts.items()))
         message = f"{self.task}: {self.done:,} of {self.total:,} {self.unit} {counts}".rstrip()
         if sys.stderr.isatty():

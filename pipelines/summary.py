@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from components.evaluate.accuracy import CHANCE, Score
 from fec import layout
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.storage import open_storage
@@ -27,7 +28,8 @@ _OF: Final = {
 class Summary:
     """A finished run: counts by split, the share of eval triplets it gets right, and where to look.
 
-    ``outcomes`` are counts by split, kind (images, faces) and outcome code. ``report`` and ``model`` are full paths
+    ``outcomes`` are counts by split, kind (images, faces) and outcome code. ``by_pixels``: the eval triplets that
+    comparing pixels alone, without any model, gets right. ``report`` and ``model`` are full paths
     or URLs; ``seconds`` is the wall clock of this run alone.
     """
 
@@ -35,6 +37,7 @@ class Summary:
     funnel: Mapping[str, Mapping[str, int]]
     outcomes: Mapping[str, Mapping[str, Mapping[str, int]]]
     triplet_accuracy: Mapping[str, float | None]
+    by_pixels: Score
     report: str
     model: str
     seconds: float
@@ -64,7 +67,12 @@ class Summary:
                 counts = [f"{outcomes[kind].get(name, 0):,}" for outcomes in self.outcomes.values()]
                 lines.append(_row("  " + name.replace("_", " "), counts) + ("  (tried again later)" * _passing(name)))
         accuracy = [f"{name.replace('_', ' ')} {_percent(value)}" for name, value in self.triplet_accuracy.items()]
-        lines += ["", f"triplet accuracy on eval (chance: 33%): {', '.join(accuracy)}"]
+        pixels = self.by_pixels
+        lines += ["", f"triplet accuracy on {pixels.count:,} eval triplets: {', '.join(accuracy)}"]
+        lines += [f"for comparison: chance {CHANCE:.1%}, pixels alone, without a model, {_percent(pixels.accuracy)}"]
+        if pixels.above_chance:
+            lines += ["So much of this set can be answered without looking at an expression: the accuracy says little."]
+        lines += [""]
         lines += [f"model:  {self.model}", f"report: {self.report}", f"{self.seconds:.1f} s"]
         return "\n".join(lines)
 
@@ -74,12 +82,14 @@ def read(root: str, report: str, *, seconds: float) -> Summary:
     storage = open_storage(root)
     run = PurePosixPath(report).parent.name
     metrics = json.loads(storage.read(f"{layout.report_dir(run)}/metrics.json"))
+    evaluated = int(metrics["counts"]["overall"])
     funnels = {split: json.loads(storage.read(f"{layout.collect_dir(split)}/funnel.json")) for split in layout.SPLITS}
     return Summary(
         root=storage.root,
         funnel={split: {name: int(funnel[name]) for name in FUNNEL} for split, funnel in funnels.items()},
         outcomes={split: funnel["outcomes"] for split, funnel in funnels.items()},
         triplet_accuracy={name: metrics["triplet_accuracy"][name] for name in ACCURACY},
+        by_pixels=Score(round((metrics["by_pixels"] or 0) * evaluated), evaluated),
         report=f"{storage.root}/{layout.report_dir(run)}/report.html",
         model=f"{storage.root}/{layout.model_dir(run)}/model.keras",
         seconds=seconds,

@@ -132,7 +132,7 @@ class FaceCache:
                 for row, crop in zip(part.tolist(), crops, strict=True)
             ]
 
-        with track("make faces small", len(rows), "faces") as progress, ThreadPoolExecutor(workers) as pool:
+        with track(f"small faces {split}", len(rows), "faces") as progress, ThreadPoolExecutor(workers) as pool:
             under_way: deque[Future[list[tuple[int, bytes, bytes]]]] = deque()
             try:
                 for at in range(0, len(rows) + _PORTION * _AHEAD * workers, _PORTION):

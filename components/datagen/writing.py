@@ -17,7 +17,7 @@ from components.datagen.step import Job, RecordFile, unfinished
 from fec import layout
 from fec.cores import available_cores
 from fec.done import Done, write_done
-from fec.progress import track
+from fec.progress import task_name, track
 from fec.records import frame
 from fec.storage import LocalStorage, Storage
 
@@ -41,7 +41,7 @@ def write_records(storage: Storage, job: Job, files: Sequence[RecordFile]) -> No
             needed[examples.needed(file.kind, file.number)] = True
         workers = p.workers or (available_cores() if isinstance(storage, LocalStorage) else _BUCKET_WORKERS)
         cache.fill(storage, p.split, collected.faces, needed, p.image_size, p.jpeg_quality, workers)
-        with track(f"write records of {p.split}", len(files), "files") as progress:
+        with track(task_name("records", p.split, p.group), len(files), "files") as progress:
             for file in files:
                 _write_file(storage, job, file, examples, storage.workspace(own))
                 progress.advance()

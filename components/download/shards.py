@@ -27,7 +27,7 @@ from fec.done import Done, finished, read_done, write_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.layout import Group
 from fec.outcomes import ImageOutcome
-from fec.progress import Progress, event, track
+from fec.progress import Progress, event, task_name, track
 from fec.segments import SegmentWriter, StoredImage, Tried
 from fec.storage import Storage, open_storage
 
@@ -256,7 +256,7 @@ async def _crawl(
     left = {shard.number: len(shard.wanted) for shard in shards}
     home = {image_id: shard for shard in shards for image_id in shard.wanted}
     total = sum(len(shard.urls) for shard in shards)
-    with track(f"download {parameters.split}", total, "images") as progress:
+    with track(task_name("download", parameters.split, parameters.group), total, "images") as progress:
         _count_known(progress, shards)
 
         async def ended(request: Request, answer: Answer, attempts: int) -> None:

@@ -47,6 +47,11 @@ class Score:
         spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         return max(0.0, (centre - spread) / (1 + z * z / n)), min(1.0, (centre + spread) / (1 + z * z / n))
 
+    @property
+    def above_chance(self) -> bool:
+        """Whether that is more than luck: chance lies below the interval."""
+        return self.interval[0] > CHANCE
+
 
 def odd_ones_out(triplets: Sequence[Triplet], embeddings: Mapping[str, NDArray[Any]]) -> list[int]:
     """The model's odd one out of each triplet, 1..3: the face left out by the strictly closest pair; 0 for a tie."""

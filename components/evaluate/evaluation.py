@@ -69,4 +69,7 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     digest = hashlib.sha256(numbers).hexdigest()
     write_done(storage, directory, Done("evaluate", fingerprint, digest, counts))
     overall = scores["overall"]
-    event("evaluated", f"triplet accuracy {overall.right:,} of {overall.count:,} (chance 33.3 %)")
+    event(
+        "evaluated",
+        f"triplet accuracy {overall.right:,} of {overall.count:,} (pixels alone {by_pixels.right:,}, chance a third)",
+    )

@@ -106,7 +106,7 @@ def _caution(content: Content) -> str:
     """What must be read before the headline is believed."""
     notes = []
     pixels, score = content.by_pixels, content.scores["overall"]
-    if pixels.accuracy is not None and pixels.interval[0] > CHANCE:
+    if pixels.accuracy is not None and pixels.above_chance:
         notes.append(
             f"Comparing pixels alone, without any model, gets {pixels.accuracy:.1%} of these triplets right. Much of "
             "this set can be answered without looking at an expression (by who, where or in what light somebody is), "

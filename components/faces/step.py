@@ -100,7 +100,7 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
     from components.faces import shard as shards
     from components.faces.verification import Criteria
     from components.faces.verifiers import Setup, Verifiers
-    from fec.progress import track
+    from fec.progress import task_name, track
 
     p = parameters
     setup = Setup(
@@ -122,7 +122,8 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
 
     faces_total = sum(len(planned[item.shard]) for item, _ in work)
     images_total = sum(len({face.image_id for face in planned[item.shard]}) for item, _ in work)
-    with Verifiers(setup, p.workers, images_total) as verifiers, track("faces", faces_total, "faces") as progress:
+    task = task_name("faces", p.split, p.group)
+    with Verifiers(setup, p.workers, images_total) as verifiers, track(task, faces_total, "faces") as progress:
         for item, fingerprint in work:
             result = shards.verify(storage, p.split, item.shard, planned[item.shard], fingerprint, verifiers, progress)
             done = Done("faces", fingerprint, result.digest, result.counts, {"inputs": item.inputs})

@@ -16,6 +16,8 @@ __all__ = ["WORKSPACE", "Entry", "LocalStorage", "Storage", "checked", "open_sto
 def open_storage(root: str) -> Storage:
     """The storage behind ``root``; raises ConfigurationError where it cannot be used, RunFailed without a network."""
     scheme, separator, _ = root.partition("://")
+    if not root.strip():
+        raise ConfigurationError("root is empty; give a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
     if not separator:
         return LocalStorage(root)
     if scheme == "gs":

@@ -12,6 +12,7 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
 
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage.protocol import Entry
@@ -19,6 +20,9 @@ from fec.storage.remote import RemoteWork, bucket_and_prefix
 
 # Names asked for in one request: as many as the service gives.
 PAGE: Final = 1_000
+# Seconds to wait for the first answer: whether the service can be reached at all.
+FIRST_ANSWER: Final = 30.0
+_AT_FIRST: Final = DEFAULT_RETRY.with_timeout(FIRST_ANSWER)
 
 
 class GoogleStorage(RemoteWork):
@@ -30,7 +34,7 @@ class GoogleStorage(RemoteWork):
             self._client = storage.Client(project=None)
             self._bucket = self._client.bucket(self.bucket)
             try:
-                list(self._client.list_blobs(self._bucket, prefix=self._prefix, max_results=1))
+                list(self._client.list_blobs(self._bucket, prefix=self._prefix, max_results=1, retry=_AT_FIRST))
             except exceptions.NotFound:
                 raise ConfigurationError(f"root {root}: there is no bucket {self.bucket!r}; make it first") from None
 
@@ -108,7 +112,7 @@ def fetch(url: str, target: IO[bytes], max_bytes: int) -> None:
             client = storage.Client(project=None)
         except auth_exceptions.DefaultCredentialsError:
             client = storage.Client(project=None, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-        blob = client.bucket(bucket).get_blob(name.rstrip("/"))
+        blob = client.bucket(bucket).get_blob(name.rstrip("/"), retry=_AT_FIRST)
         if blob is None:
             raise FileNotFoundError(url)
         if blob.size > max_bytes:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fec.annotations import Triplet, read_rows
 from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN
+from fec.storage import open_storage
 from pipelines.arguments import RunArguments
 
 SUMMARY = "Run the whole pipeline on real photographs, from a web server that it starts on this machine."
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     if "://" in options.root:
         raise ConfigurationError(f"--root {options.root}: the demo keeps its annotations there too; give a folder")
+    open_storage(options.root)
     folder = Path(options.root) / ANNOTATIONS
     port = _port_of(folder)
     with contextlib.ExitStack() as stack:
@@ -54,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         )
         exit_code = finish(arguments, as_json=options.json)
     if not options.json:
+        print("In the demo the odd one out is another person, which is easier to see than another expression.")
         print(f"The demo's server was asked for {len(site.requests):,} pictures.")
     return exit_code
 

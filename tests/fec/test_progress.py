@@ -6,11 +6,13 @@ import pty
 import subprocess
 import sys
 from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
 from fec import progress
-from fec.progress import event, track
+from fec.layout import SPLITS
+from fec.progress import event, task_name, track
 
 WORK = """
 from fec.progress import event, track
@@ -51,6 +53,40 @@ def test_progress_is_said_now_and_then_and_at_the_end(
         "unit": "faces",
         "counts": {"ok": 10},
     }
+
+
+def test_nothing_is_said_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    with track("faces", 2, "faces") as faces:
+        faces.advance(2)
+        faces.say()
+    assert [json.loads(line)["done"] for line in capsys.readouterr().err.splitlines()] == [2]
+
+
+def test_ten_hours_of_work_are_a_thousand_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with track("download", 36_000, "images") as download:
+        for _ in range(36_000):
+            now += 1
+            download.advance()
+    times = [json.loads(line)["done"] for line in capsys.readouterr().err.splitlines()]
+    assert 500 < len(times) < 1100
+    assert times[1] - times[0] == progress.INTERVAL
+    assert max(later - earlier for earlier, later in pairwise(times)) <= progress.MAX_INTERVAL
+
+
+def test_tasks_that_work_at_the_same_time_have_names_of_their_own() -> None:
+    names = {
+        task_name("faces", split, f"{index}/{count}")
+        for split in SPLITS
+        for count in (1, 2, 11)
+        for index in range(count)
+    }
+    assert len(names) == 2 * (1 + 2 + 11)
+    assert task_name("faces", "train", "0/1") == "faces train"
+    assert task_name("faces", "train", "3/11") == "faces train 3/11"
 
 
 def test_a_figure_is_shown_to_three_digits(capsys: pytest.CaptureFixture[str]) -> None:

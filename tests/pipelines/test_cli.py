@@ -85,6 +85,7 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], words: list[str]
         ("--eval-csv", "/nowhere/eval.csv", ["/nowhere/eval.csv"]),
         ("--root", "/proc/here", ["/proc/here", "cannot be written"]),
         ("--root", "ftp://host/folder", ["ftp://", "gs://"]),
+        ("--root", "", ["root is empty", "gs://"]),
     ],
 )
 def test_a_run_asked_for_wrongly_is_one_line(
@@ -96,6 +97,11 @@ def test_a_run_asked_for_wrongly_is_one_line(
 
 def test_a_root_below_a_file_is_one_line(csv: str) -> None:
     assert_one_line(fec("run", "--train-csv", csv, "--eval-csv", csv, "--root", f"{csv}/root"), "cannot be written")
+
+
+@pytest.mark.parametrize(("root", "words"), [("{csv}", ["cannot be written"]), ("gs://a/b", ["give a folder"])])
+def test_a_demo_asked_for_wrongly_is_one_line(csv: str, root: str, words: list[str]) -> None:
+    assert_one_line(fec("demo", "--root", root.format(csv=csv)), *words)
 
 
 @pytest.mark.parametrize("content", ["name,age\nAda,36\n", "\x00\x01\x02" * 100, ""])

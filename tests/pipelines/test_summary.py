@@ -14,8 +14,7 @@ OUTCOMES = {
 }
 
 
-@pytest.fixture
-def summary(tmp_path: Path) -> Summary:
+def finished(tmp_path: Path, by_pixels: float | None) -> Summary:
     for split in ("train", "eval"):
         folder = tmp_path / "collect" / split
         folder.mkdir(parents=True)
@@ -23,8 +22,14 @@ def summary(tmp_path: Path) -> Summary:
     report = tmp_path / "reports" / "tiny-0"
     report.mkdir(parents=True)
     accuracy = {"overall": 0.5, "one_class": 0.25, "two_class": 0.75, "three_class": None}
-    (report / "metrics.json").write_text(json.dumps({"triplet_accuracy": accuracy}))
+    metrics = {"triplet_accuracy": accuracy, "counts": {"overall": 43}, "by_pixels": by_pixels}
+    (report / "metrics.json").write_text(json.dumps(metrics))
     return read(str(tmp_path), str(report / "report.html"), seconds=12.3456)
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> Summary:
+    return finished(tmp_path, 42 / 43)
 
 
 def test_json_has_exactly_what_programs_were_promised(summary: Summary, tmp_path: Path) -> None:
@@ -46,8 +51,16 @@ def test_json_has_exactly_what_programs_were_promised(summary: Summary, tmp_path
         "  gone                                 3               3",
         "  server error                         1               1  (tried again later)",
         "  no face                              9               9",
-        "triplet accuracy on eval (chance: 33%): overall 50.0%, one class 25.0%, two class 75.0%, three class -",
+        "triplet accuracy on 43 eval triplets: overall 50.0%, one class 25.0%, two class 75.0%, three class -",
+        "for comparison: chance 33.3%, pixels alone, without a model, 97.7%",
     ],
 )
 def test_text_says_it_for_a_person(summary: Summary, line: str) -> None:
     assert line in summary.as_text().splitlines()
+
+
+@pytest.mark.parametrize(("by_pixels", "cautious"), [(42 / 43, True), (16 / 43, False), (None, False)])
+def test_an_accuracy_that_pixels_alone_reach_is_not_left_to_impress(
+    tmp_path: Path, by_pixels: float | None, cautious: bool
+) -> None:
+    assert ("the accuracy says little" in finished(tmp_path, by_pixels).as_text()) is cautious
