@@ -167,6 +167,18 @@ def _members(content: bytes) -> Iterator[tuple[str, int, bytes]]:
                 yield member.name.partition(".")[0], member.offset_data, file.read()
 
 
+def seal_unfinished(storage: Storage, split: str) -> None:
+    """Seal what killed tasks of this machine had added to any shard of ``split``, in the plan or not.
+
+    Raises RunFailed while one of them is still at work.
+    """
+    shards = storage.workspace(layout.images_dir(split, 0)).parent
+    for journal in sorted(shards.glob("*/journal")):
+        with SegmentWriter(storage, split, int(journal.parent.name)) as writer:
+            writer.finish()
+    storage.remove_workspace(layout.images_dir(split, 0))
+
+
 class SegmentWriter:
     """Stores originals and outcomes of one shard, each safe against a kill as soon as ``add`` returns.
 

@@ -100,6 +100,7 @@ def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint:
     from components.plan.stored import stored_images, stored_table
     from fec import annotations_source, tables
     from fec.annotations import Tally, read_triplets
+    from fec.segments import seal_unfinished
 
     tally = Tally()
     inventory = Inventory(
@@ -148,6 +149,7 @@ def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint:
         ],
     }
     storage.write(f"{directory}/plan.json", (json.dumps(plan, indent=1, sort_keys=True) + "\n").encode())
+    seal_unfinished(storage, parameters.split)
     places = stored_images(storage, parameters.split, shard_of)
     stored = f"{directory}/stored.parquet"
     if places:
