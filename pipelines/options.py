@@ -71,8 +71,8 @@ class CompileOptions:
         for name, most in (("parallelism", MAX_PARALLELISM), ("max_groups", MAX_GROUPS)):
             if not 1 <= getattr(self, name) <= most:
                 raise ConfigurationError(
-                    f"{name} {getattr(self, name)}: expected 1 to {most}; the engine keeps the state of all groups in one "
-                    "object of about 1 MiB, and a group handles several shards"
+                    f"{name} {getattr(self, name)}: expected 1 to {most}; the engine keeps the state of all groups in "
+                    "one object of about 1 MiB, and a group handles several shards"
                 )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
