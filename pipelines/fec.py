@@ -22,10 +22,11 @@ from components.plan.component import plan
 from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
+from pipelines import spot
 from pipelines.definitions import share
 from pipelines.options import T2T, CompileOptions
 from pipelines.t2t.component import t2t_datagen, t2t_train
-from pipelines.tasks import Placement, data_task, evaluate_task, spot_nodes, summary_task, train_task
+from pipelines.tasks import Placement, data_task, evaluate_task, summary_task, train_task
 
 
 # The groups of record shards, and what the records are made of.
@@ -39,7 +40,8 @@ T2T_HPARAMS = "percep_similarity_triplet_emb_tiny"
 
 def pipeline(options: CompileOptions) -> Any:
     """The KFP pipeline with the engine settings ``options``."""
-    spot_selector, spot_tolerations = spot_nodes() if options.spot else ({}, [])
+    spot_selector = dict(spot.NODE_SELECTOR) if options.spot else {}
+    spot_tolerations = [dict(spot.TOLERATION)] if options.spot else []
     accelerator = options.training_accelerator
     accelerator_selector = dict(accelerator.node_selector) if accelerator else {}
     accelerator_tolerations = [dict(toleration) for toleration in accelerator.tolerations] if accelerator else []

@@ -12,8 +12,6 @@ SCRATCH: Final = "/tmp"  # noqa: S108 - of the pod
 SHM: Final = "/dev/shm"  # noqa: S108 - of the pod
 # What an S3 client reads from the environment.
 S3_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
-# GKE's, on spot nodes.
-SPOT: Final = "cloud.google.com/gke-spot"
 
 
 @dataclass(frozen=True)
@@ -25,12 +23,6 @@ class Placement:
     memory: Any
     node_selector: Any
     tolerations: Any
-
-
-def spot_nodes() -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Node selector and tolerations that put a task on GKE's spot nodes."""
-    taint = {"key": SPOT, "operator": "Equal", "value": "true", "effect": "NoSchedule"}
-    return {SPOT: "true"}, [taint]
 
 
 def data_task(task: Any, options: CompileOptions, placement: Placement) -> None:

@@ -17,6 +17,7 @@ from fec import command, layout
 from fec.command import parameter
 from fec.errors import ConfigurationError
 from fec.images import DATA_IMAGE
+from pipelines import spot
 from pipelines.jobs import syntax
 
 # The steps that work shard by shard, with what one pod of each needs.
@@ -28,7 +29,6 @@ MAX_COMPLETIONS: Final = 100_000
 # The share of indexes that may fail before the rest is given up.
 TOLERATED: Final = 0.1
 DAY: Final = 24 * 3600
-SPOT: Final = "cloud.google.com/gke-spot"
 INDEX: Final = "JOB_COMPLETION_INDEX"
 INDEX_ANNOTATION: Final = "batch.kubernetes.io/job-completion-index"
 ANNOTATION: Final = "fec-pipeline/"
@@ -168,8 +168,8 @@ def _pod(step: str, r: Launch, step_options: Sequence[str]) -> Any:
 
     selector, tolerations = syntax.labels(r.node_selector), [syntax.toleration(text) for text in r.toleration]
     if r.spot:
-        selector[SPOT] = "true"
-        tolerations.append({"key": SPOT, "operator": "Equal", "value": "true", "effect": "NoSchedule"})
+        selector |= spot.NODE_SELECTOR
+        tolerations.append(dict(spot.TOLERATION))
     return client.V1PodSpec(
         restart_policy="Never",
         active_deadline_seconds=r.timeout_seconds,
