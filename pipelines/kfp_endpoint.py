@@ -118,9 +118,15 @@ def connect(access: Access) -> Endpoint:
     access = access.or_from(os.environ)
     if not (access.endpoint or access.kube_context or os.environ.get("KF_PIPELINES_ENDPOINT") or IN_CLUSTER.exists()):
         raise ConfigurationError("no endpoint: give --endpoint URL, such as http://localhost:8080, or set KFP_ENDPOINT")
+    for option, value in (("--endpoint", access.endpoint), ("--ui-host", access.ui_host)):
+        if "@" in value:
+            raise ConfigurationError(
+                f"{option} holds a name or a password before an @: leave them out and give --existing-token-file"
+            )
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it announces each try again; the last error says it all
     if access.endpoint and not access.endpoint.startswith(("http://", "https://")):
         raise ConfigurationError(f"endpoint {access.endpoint!r}: expected http://… or https://…")
+    _check_secrets(access)
     shown = access.endpoint or access.kube_context or "this cluster"
     client = _explained(shown, lambda: _client(access))
     endpoint = Endpoint(client, shown, access.ui_host or access.endpoint or "/pipeline")
@@ -137,6 +143,14 @@ def connect(access: Access) -> Endpoint:
     if not access.namespace:
         raise ConfigurationError(f"endpoint {shown} is a multi-user Kubeflow: give --namespace, that of your profile")
     return replace(endpoint, namespace=access.namespace)
+
+
+def _check_secrets(access: Access) -> None:
+    """Refuse what no header can hold without showing it, as the HTTP client would."""
+    secrets = {"the token": access.existing_token, "the cookies": access.cookies() or ""}
+    for name, value in secrets.items():
+        if any(character < " " or character == "\x7f" for character in value):
+            raise ConfigurationError(f"{name} cannot be sent: it has a line break or a control character in it")
 
 
 def _client(access: Access) -> Any:

@@ -284,6 +284,31 @@ def test_a_wrong_token_is_one_line_without_it(capsys: pytest.CaptureFixture[str]
     assert "wr0ng" not in said
 
 
+@pytest.mark.parametrize("option", ["--existing-token-file", "--cookies-file"])
+def test_a_secret_no_header_can_hold_is_one_line_without_it(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\nanother\n")
+    with serving() as server:
+        assert submit(server, option, str(secret), *PARAMETERS) == 2
+    said = one_line(capsys)
+    assert "line break" in said
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize("option", ["--endpoint", "--ui-host"])
+@pytest.mark.parametrize("address", ["http://me:s3cret@127.0.0.1:9", "me:s3cret@127.0.0.1:9"])
+def test_a_password_in_an_address_is_one_line_without_it(
+    option: str, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving() as server:
+        assert submit(server, option, address, *PARAMETERS) == 2
+    said = one_line(capsys)
+    assert f"{option} holds" in said
+    assert "s3cret" not in said
+
+
 def test_what_is_forbidden_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(forbidden=True) as server:
         assert submit(server, *PARAMETERS) == 2
