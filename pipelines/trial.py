@@ -31,7 +31,7 @@ MAX_TRIPLETS: Final = 60
 # So many shards make that of FEC's own lists, which are then read once; other lists are read again.
 NUM_SHARDS: Final = {TRAIN: 7500, EVAL: 850}
 # What a step makes anew; originals are kept, for nothing is fetched twice.
-MADE_ANEW: Final = ("plan", *SPLITS, "collect", "records", "models", "reports")
+MADE_ANEW: Final = ("plan", *SPLITS, "collect", "records", "models", "reports", "runs")
 GROUP: Final = "0/1"
 
 
@@ -65,6 +65,7 @@ class Trial:
             self._step("datagen", split)
         trained = self._step("train")
         self._step("evaluate", run=trained)
+        self._step("summarize", state="SUCCEEDED")
 
     def run_t2t(self, python: Path) -> None:
         """The same, with the records made and trained on by the real Tensor2Tensor, which ``python`` has."""
@@ -74,6 +75,7 @@ class Trial:
         for name, module in (("t2t-datagen", "datagen_step"), ("t2t-trainer", "training_step")):
             with self._reported(name):
                 self._call(name, f"pipelines.t2t.{module}", {}, python)
+        self._step("summarize", state="SUCCEEDED")
 
     def _verified(self, split: str) -> None:
         """From the annotations to verified crops."""

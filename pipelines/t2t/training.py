@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from pipelines.t2t.checkpoints import STATE, Checkpoints, state_of
 from pipelines.t2t.training_step import MODEL, Parameters
 
 CHANCE: Final = 1 / 3
+# It takes seeds of 31 bits.
+_SEEDS: Final = 2**31 - 1
 # Steps between two lines of t2t-trainer that say where it is.
 _SAID_EVERY: Final = 10
 # Seconds between two looks at whether there is a new checkpoint.
@@ -112,7 +115,7 @@ def _trained(
         f"--iterations_per_loop={every}",
         "--keep_checkpoint_max=2",
         f"--log_step_count_steps={_SAID_EVERY}",
-        f"--random_seed={p.seed + 1}",  # 0 would be none
+        f"--random_seed={1 + p.seed % _SEEDS}",  # 0 would be none
     ]
     found: list[Evaluation] = []
     with track("train", p.train_steps, "steps") as progress:
@@ -194,7 +197,28 @@ def _put(storage: Storage, run: str, folder: Path, checkpoints: Checkpoints, met
         storage.write_file(f"{directory}/{file.relative_to(folder).as_posix()}", copy)
     storage.write(f"{directory}/{STATE}", state_of(files))
     storage.write(f"{layout.report_dir(run)}/metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    storage.write(f"{layout.report_dir(run)}/report.html", _page(metrics).encode())
     return digest.hexdigest()
+
+
+def _page(metrics: Mapping[str, Any]) -> str:
+    """The same for a person."""
+    right, count = metrics["right"]["overall"], metrics["counts"]["overall"]
+    rows = {
+        "strict triplet accuracy on dev": f"{metrics['triplet_accuracy']['overall']:.1%}: {right:,} of {count:,}",
+        "chance": f"{metrics['chance']:.1%}",
+        "loss on dev": f"{metrics['loss']:.4f}",
+        "steps": f"{metrics['steps']:,}",
+        "problem": metrics["problem"],
+        "hparams set": metrics["hparams_set"],
+    }
+    cells = "\n".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
+    title = escape(f"Tensor2Tensor run {metrics['run']}")
+    return (
+        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>\n'
+        f"<style>body {{ font: 16px sans-serif; margin: 2em }} th {{ text-align: left; padding-right: 2em }}</style>\n"
+        f"<h1>{title}</h1>\n<table>\n{cells}\n</table>\n</html>\n"
+    )
 
 
 def _mark(

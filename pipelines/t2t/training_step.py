@@ -71,7 +71,7 @@ def _check(parameters: Parameters) -> None:
         (p.hparams_set in HPARAMS_SETS, "hparams_set", f"one of {', '.join(HPARAMS_SETS)}"),
         (p.train_steps >= 1, "train_steps", "1 or more"),
         (p.eval_steps >= 0, "eval_steps", "0 (all) or more"),
-        (0 <= p.seed < 2**31, "seed", "a number of 31 bits, 0 or more"),
+        (-(2**63) <= p.seed < 2**63, "seed", "a number of 64 bits"),
         (p.checkpoint_every >= 1, "checkpoint_every", "1 or more"),
         (not p.run or _RUN.fullmatch(p.run), "run", "the name of a folder, of letters, digits, '.', '_' and '-'"),
     ):

@@ -15,7 +15,12 @@ from pipelines.demo.site import serve
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 OF_A_SPLIT = ("plan", "download", "faces", "collect", "datagen")
-STEPS = [*(f"{step} of {split}" for split in ("train", "eval") for step in OF_A_SPLIT), "train", "evaluate"]
+STEPS = [
+    *(f"{step} of {split}" for split in ("train", "eval") for step in OF_A_SPLIT),
+    "train",
+    "evaluate",
+    "summarize",
+]
 
 
 def dev(*arguments: str, **environment: str) -> list[str]:

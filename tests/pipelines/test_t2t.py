@@ -83,7 +83,7 @@ def test_the_component_compiles_to_the_image_of_tensor2tensor(of_kfp: Any, step:
         (training_step, ["--train-steps", "0"], ["train_steps 0", "1 or more"]),
         (training_step, ["--eval-steps", "-1"], ["eval_steps -1", "0 (all) or more"]),
         (training_step, ["--checkpoint-every", "0"], ["checkpoint_every 0", "1 or more"]),
-        (training_step, ["--seed", "-1"], ["seed -1", "31 bits"]),
+        (training_step, ["--seed", str(2**63)], ["seed", "64 bits"]),
         (training_step, ["--run", "../x"], ["run '../x'", "name of a folder"]),
     ],
 )
