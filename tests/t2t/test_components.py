@@ -70,7 +70,9 @@ def test_a_spoiled_record_is_named(main_root: Path, tmp_path: Path) -> None:
     assert not (root / "models").exists()
 
 
-def test_a_killed_training_goes_on_on_another_machine_and_learns(use_google: None, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_on_another_machine_and_learns(
+    use_google: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = f"gs://{BUCKET}/t2t-learnable"
     # Expressions drawn over photographs, none in both splits.
     write_root(root, 1500, split=TRAIN)
@@ -89,7 +91,8 @@ def test_a_killed_training_goes_on_on_another_machine_and_learns(use_google: Non
     storage = open_storage(root)
     metrics = json.loads(storage.read("reports/mine/metrics.json"))
     accuracy = metrics["triplet_accuracy"]["overall"]
-    print(f"strict triplet accuracy on dev after 200 steps: {accuracy:.3f} (chance 0.333)")
+    with capsys.disabled():
+        print(f"\nstrict triplet accuracy on dev after 200 steps: {accuracy:.3f} (chance 0.333)")
     assert (metrics["steps"], metrics["counts"]["overall"]) == (200, DEV_TRIPLETS)
     assert accuracy == pytest.approx(metrics["right"]["overall"] / DEV_TRIPLETS, abs=1e-4)
     assert accuracy > CHANCE + 0.2
