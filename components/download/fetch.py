@@ -24,7 +24,8 @@ from fec.outcomes import ImageOutcome
 KEPT_HEADERS: Final = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
 # Where hosts send those who ask for a photograph that was taken down.
 PLACEHOLDER_PATHS: Final = ("photo_unavailable", "/unavailable.gif", "image_not_available", "/removed.png")
-# Bodies above the first limit wait for one of a few places, so that many huge ones do not fill the memory.
+# Bodies above the first limit wait for one of a few places, which they have until they are stored, so that many huge
+# ones do not fill the memory.
 LARGE_BODY: Final = 2 << 20
 LARGE_PLACES: Final = 4
 # The body of an error is read, so that the connection can be used again, if it is this small and comes at once.
@@ -75,6 +76,22 @@ class InvalidURL(ValueError):
     """What cannot be asked for."""
 
 
+class _Place:
+    """One of the few places of large bodies, taken by one fetch or not."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places, self._taken = places, False
+
+    async def take(self) -> None:
+        await self._places.acquire()
+        self._taken = True
+
+    def give_back(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._places.release()
+
+
 class Fetcher:
     """A pool of connections and the rules of every request; made by ``fetcher``."""
 
@@ -82,12 +99,27 @@ class Fetcher:
         self._session, self._limits = session, limits
         self._large = asyncio.Semaphore(LARGE_PLACES)
 
+    def stored(self, answer: Answer) -> None:
+        """``answer``, which fetch gave, is no longer held; to be said once of each, or a few huge ones block others."""
+        if answer.data is not None and len(answer.data) > LARGE_BODY:
+            self._large.release()
+
     async def fetch(self, url: str) -> Answer:
         """Fetch ``url``; whatever happens is an Answer."""
+        place = _Place(self._large)
+        answer = None
+        try:
+            answer = await self._answer(url, place)
+        finally:
+            if answer is None or answer.data is None:
+                place.give_back()
+        return answer
+
+    async def _answer(self, url: str, place: _Place) -> Answer:
         whole = asyncio.timeout(self._limits.timeout)
         try:
             async with whole:
-                return await self._follow(url)
+                return await self._follow(url, place)
         except InvalidURL as error:
             return Answer(ImageOutcome.INVALID_URL, _short(str(error)))
         except Exception as error:  # noqa: BLE001 - nothing a host sends may end the run
@@ -95,12 +127,12 @@ class Fetcher:
                 return Answer(ImageOutcome.TIMED_OUT, f"no whole answer in {self._limits.timeout:g} s")
             return _broken(error)
 
-    async def _follow(self, url: str) -> Answer:
+    async def _follow(self, url: str, place: _Place) -> Answer:
         for requests in range(1, self._limits.max_redirects + 2):
             async with self._session.get(_askable(url), allow_redirects=False) as response:
                 location = response.headers.get("Location")
                 if response.status not in (301, 302, 303, 307, 308) or not location:
-                    return replace(await self._read(response), final_url=_short(url, _URL), requests=requests)
+                    return replace(await self._read(response, place), final_url=_short(url, _URL), requests=requests)
                 before, url, status = url, _joined(url, location), response.status
                 await _let_go(response)
             if any(path in url and path not in before for path in PLACEHOLDER_PATHS):
@@ -119,44 +151,41 @@ class Fetcher:
             requests=requests,
         )
 
-    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+    async def _read(self, response: aiohttp.ClientResponse, place: _Place) -> Answer:
         failed = _failure(response.status, f"{response.status} {response.reason or ''}".strip())
         headers = {name: _short(response.headers[name]) for name in KEPT_HEADERS if name in response.headers}
         if failed is not None:
             await _let_go(response)
             answer = replace(failed, retry_after=_retry_after(response.headers.get("Retry-After")))
         else:
-            answer = await self._image(response, headers.get("content-type", "?"))
+            answer = await self._image(response, headers.get("content-type", "?"), place)
         return replace(answer, http_status=response.status, headers=headers)
 
-    async def _image(self, response: aiohttp.ClientResponse, content_type: str) -> Answer:
+    async def _image(self, response: aiohttp.ClientResponse, content_type: str, place: _Place) -> Answer:
         most = self._limits.max_bytes
         declared = response.content_length
         if declared is not None and declared > most:
             return Answer(ImageOutcome.TOO_LARGE, f"{declared:,} bytes declared, {most:,} allowed")
-        data = await self._body(response)
-        if data is None:
-            return Answer(ImageOutcome.TOO_LARGE, f"more than {most:,} bytes")
-        extension = image_extension(data)
-        if extension is None:
-            return Answer(ImageOutcome.NOT_AN_IMAGE, _short(f"{looks_like(data)}, sent as {content_type}"))
-        return Answer(ImageOutcome.FETCHED, data=data, extension=extension)
-
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes | None:
-        """The body, inflated if need be; None if it passes the limit."""
         body = bytearray()
         pieces = _inflated(response)
-        async for piece in pieces:
-            body += piece
-            if len(body) > min(LARGE_BODY, self._limits.max_bytes):
-                break
+        await _read_up_to(min(LARGE_BODY, most), pieces, body)
         if len(body) > LARGE_BODY:
-            async with self._large:
-                async for piece in pieces:
-                    body += piece
-                    if len(body) > self._limits.max_bytes:
-                        break
-        return None if len(body) > self._limits.max_bytes else bytes(body)
+            await place.take()
+            await _read_up_to(most, pieces, body)
+        if len(body) > most:
+            return Answer(ImageOutcome.TOO_LARGE, f"more than {most:,} bytes")
+        extension = image_extension(body)
+        if extension is None:
+            return Answer(ImageOutcome.NOT_AN_IMAGE, _short(f"{looks_like(body)}, sent as {content_type}"))
+        return Answer(ImageOutcome.FETCHED, data=bytes(body), extension=extension)
+
+
+async def _read_up_to(most: int, pieces: AsyncIterator[bytes], body: bytearray) -> None:
+    """Add ``pieces`` to ``body`` to their end, or until it has more than ``most`` bytes."""
+    async for piece in pieces:
+        body += piece
+        if len(body) > most:
+            break
 
 
 @asynccontextmanager

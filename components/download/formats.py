@@ -17,12 +17,12 @@ _MAGIC: Final = (
 )
 
 
-def image_extension(data: bytes) -> str | None:
+def image_extension(data: bytes | bytearray) -> str | None:
     """The usual extension of an image's format, or None if it does not start like one the faces step can decode."""
     return next((extension for magic, extension in _MAGIC if magic.match(data)), None)
 
 
-def looks_like(data: bytes) -> str:
+def looks_like(data: bytes | bytearray) -> str:
     """A few words on a body that is no image, for the manifest."""
     if not data:
         return "an empty body"

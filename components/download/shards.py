@@ -263,8 +263,11 @@ async def _crawl(
             shard = home[request.image_id]
             before = shard.known.get(request.image_id)
             _note(crawled, key_of[request.image_id], answer, before, parameters.retry_transient_after)
-            if before is None or before.outcome is not answer.outcome:  # else nothing new to say
-                await _store(storage, parameters.split, shard, request, answer, attempts)
+            try:
+                if before is None or before.outcome is not answer.outcome:  # else nothing new to say
+                    await _store(storage, parameters.split, shard, request, answer, attempts)
+            finally:
+                client.stored(answer)
             left[shard.number] -= 1
             if not left[shard.number]:
                 await _close(shard)

@@ -44,7 +44,10 @@ def run(options: argparse.Namespace) -> int:
             site = stack.enter_context(serve(scenario(), port))
         except OSError as error:
             where = f"port {port}, which {folder} names" if port else "127.0.0.1"
-            raise ConfigurationError(f"the demo's web server cannot listen on {where}: {error.strerror}") from None
+            raise ConfigurationError(
+                f"the demo's web server cannot listen on {where}: {error.strerror}"
+                + "; does another demo work on this root? If not, give another --root" * bool(port)
+            ) from None
         csvs = site.write_csvs(folder)
         arguments = RunArguments(
             train_csv=str(csvs[TRAIN]),

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from components.download.addresses import networks
-from components.download.fetch import Answer, Limits, fetcher
+from components.download.fetch import LARGE_BODY, LARGE_PLACES, Answer, Limits, fetcher
 from fec.outcomes import ImageOutcome
 from tests.components.download.site import (
     HOSTS,
@@ -283,6 +283,7 @@ def test_hostile_text_never_reaches_the_manifest_as_it_is(site: Site) -> None:
 @pytest.mark.parametrize(
     ("value", "least", "most"),
     [("7", 7, 7), (formatdate(time.time() + 100, usegmt=True), 50, 100), (formatdate(0), 0, 0), ("9" * 40, 1e8, 1e9)],
+    ids=["seconds", "a date", "a date long ago", "for ever"],
 )
 def test_retry_after_is_seconds_or_a_date(site: Site, value: str, least: float, most: float) -> None:
     got = outcome(site, answer(b"", "503 Busy", Retry_After=value))
@@ -355,3 +356,29 @@ def test_flaky_hosts_answer_the_next_time(site: Site) -> None:
     site.pages["/x"] = in_turn(answer(b"", "503 Busy"), answer())
     first, second = fetch(site.url("/x"), site.url("/x"))
     assert (first.outcome, second.outcome) == (ImageOutcome.SERVER_ERROR, ImageOutcome.FETCHED)
+
+
+def test_a_large_image_has_its_place_until_it_is_stored(site: Site) -> None:
+    site.default = answer(JPEG + bytes(LARGE_BODY))
+
+    async def ask() -> list[ImageOutcome]:
+        async with fetcher(networks(LOOPBACK), Limits(4, 4, 2 * LARGE_BODY, 1), "tests", 8) as client:
+            held = [await client.fetch(site.url(f"/{number}")) for number in range(LARGE_PLACES)]
+            too_many = await client.fetch(site.url("/waits"))
+            client.stored(held.pop())
+            return [got.outcome for got in (*held, too_many, await client.fetch(site.url("/waits")))]
+
+    *held, too_many, then = asyncio.run(ask())
+    assert {*held} == {ImageOutcome.FETCHED}
+    assert (too_many, then) == (ImageOutcome.TIMED_OUT, ImageOutcome.FETCHED)
+
+
+def test_a_large_body_that_is_refused_leaves_its_place(site: Site) -> None:
+    site.pages["/broken"] = raw(head(length=2 * LARGE_BODY) + JPEG + bytes(LARGE_BODY + 1000), reset=True)
+    site.pages["/text"] = answer(bytes(LARGE_BODY + 1))
+    site.pages["/more"] = raw(head() + JPEG + bytes(3 * LARGE_BODY))
+    site.pages["/fits"] = answer(JPEG + bytes(LARGE_BODY))
+    refused = [site.url(path) for path in ("/broken", "/text", "/more")] * LARGE_PLACES
+    *others, last = fetch(*refused, site.url("/fits"), limits=Limits(20, 20, 2 * LARGE_BODY, 1))
+    assert ImageOutcome.FETCHED not in {got.outcome for got in others}
+    assert last.outcome is ImageOutcome.FETCHED
