@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -85,6 +86,12 @@ def recipes_from(options: argparse.Namespace) -> list[Recipe]:
         raise ConfigurationError(
             f"build dir {str(build_dir)!r}: there is no folder images in it; name a checkout of the project"
         )
+    for option, value in (
+        ("--base-image", options.base_image),
+        *(("--cache-from", name) for name in options.cache_from),
+    ):
+        if not re.fullmatch(r"[\w.:/@-]+", value, re.ASCII):
+            raise ConfigurationError(f"{option} {value!r}: expected the name of an image, as ghcr.io/me/fec-data:1")
     arguments: dict[str, str] = {}
     for given in options.build_arg:
         name, separator, value = given.partition("=")

@@ -36,7 +36,7 @@ class Image:
         """Run ``command`` in it as a cluster would: as nobody in particular, on a file system that is read-only."""
         strict = ["--rm", "--network", "host", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
         return subprocess.run(
-            ["docker", "run", *strict, *options, self.reference, *command], capture_output=True, text=True
+            ["docker", "run", *strict, *options, self.reference, *command], capture_output=True, text=True, timeout=300
         )
 
 
@@ -45,6 +45,7 @@ def docker() -> Iterator[str]:
     """A running engine; the image to build on."""
     try:
         with engine.running():
+            print(f"\nengine: {engine.described()}")
             yield engine.base_image()
     except engine.Unavailable as reason:
         pytest.skip(f"no image can be built here: {reason}")

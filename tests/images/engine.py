@@ -20,6 +20,9 @@ MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
+# Bytes for the images, the layers they are built from and what pip unpacks.
+NEEDED = 12e9
+
 # What Debian's own slim images leave out.
 SLIMMED = ("var/cache/apt", "var/lib/apt/lists", "var/log", *(f"usr/share/{name}" for name in ("doc", "locale", "man")))
 
@@ -28,9 +31,18 @@ class Unavailable(Exception):
     """There is no engine here and none can be started; the message says why."""
 
 
-def answers() -> bool:
-    """Whether an engine answers where the environment says."""
-    return subprocess.run(["docker", "version"], capture_output=True).returncode == 0
+def answers(*options: str) -> bool:
+    """Whether an engine answers where ``options`` say, or else the environment."""
+    try:
+        return subprocess.run(["docker", *options, "version"], capture_output=True, timeout=20).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def described() -> str:
+    """The engine's version and how it stores layers, for the log: vfs, where overlays cannot be, takes far longer."""
+    template = "{{.ServerVersion}}, storage driver {{.Driver}}"
+    return subprocess.run(["docker", "info", "--format", template], capture_output=True, text=True).stdout.strip()
 
 
 @contextmanager
@@ -45,6 +57,9 @@ def running() -> Iterator[None]:
         raise Unavailable("no docker engine answers, and dockerd is not installed")
     if os.geteuid() != 0:
         raise Unavailable("no docker engine answers, and only root can start one")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(CACHE).free) < NEEDED:
+        raise Unavailable(f"{free / 1e9:.0f} GB are free below {CACHE}, and an engine needs {NEEDED / 1e9:.0f}")
     with _started(CACHE / "engine") as address:
         before = os.environ.get("DOCKER_HOST")
         os.environ["DOCKER_HOST"] = address
@@ -60,14 +75,16 @@ def running() -> Iterator[None]:
 def _started(folder: Path) -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     address = f"unix://{folder}/docker.sock"
-    command = ["dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "-H", address]
+    # However this process ends, the engine ends with it, and its containers with the engine.
+    command = ["setpriv", "--pdeathsig", "TERM", "dockerd"]
+    command += ["--iptables=false", "--ip6tables=false", "--bridge=none", "-H", address]
     command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
     command += ["--pidfile", str(folder / "dockerd.pid")]
     with open(folder / "dockerd.log", "w") as log:
         daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 60
-        while subprocess.run(["docker", "-H", address, "version"], capture_output=True).returncode:
+        while not answers("-H", address):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 last = (folder / "dockerd.log").read_text().strip().splitlines()[-1:]
                 raise Unavailable(f"dockerd does not start: {' '.join(last)}")
@@ -75,7 +92,11 @@ def _started(folder: Path) -> Iterator[str]:
         yield address
     finally:
         daemon.terminate()
-        daemon.wait(60)
+        try:
+            daemon.wait(60)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
         # The network of the host, which dockerd mounts for its containers and leaves mounted.
         subprocess.run(["umount", str(folder / "exec" / "netns" / "default")], capture_output=True)
 
@@ -100,9 +121,9 @@ def _bootstrap(packed: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
     root.parent.mkdir(parents=True, exist_ok=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR]
-    made = subprocess.run(command, capture_output=True, text=True)
+    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
     if made.returncode:
-        raise Unavailable(f"debootstrap failed: {made.stdout.strip().splitlines()[-1:]}")
+        raise RuntimeError(f"debootstrap failed: {made.stdout[-2000:]}")
     for name in SLIMMED:
         for path in (root / name).iterdir():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

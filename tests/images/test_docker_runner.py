@@ -37,7 +37,7 @@ def options(site: Site, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def fec_run(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.cli", "run", "--root", str(root), "--json", *options]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 def in_containers(built: Built) -> list[str]:
@@ -55,7 +55,6 @@ def ours() -> list[str]:
     return subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
 
 
-@pytest.mark.timeout(900)
 def test_it_gives_the_same_records_as_processes_do(built: Built, options: list[str], tmp_path: Path) -> None:
     inside = fec_run(tmp_path / "docker", *options, *in_containers(built))
     assert inside.returncode == 0, inside.stderr
@@ -68,7 +67,6 @@ def test_it_gives_the_same_records_as_processes_do(built: Built, options: list[s
     assert ours() == []
 
 
-@pytest.mark.timeout(300)
 def test_what_a_step_refuses_is_the_run_s_error(built: Built, options: list[str], tmp_path: Path) -> None:
     failed = fec_run(
         tmp_path / "root", *options, *in_containers(built), "--allow-network", "10.0.0.0/8", "--detector", "faced"
