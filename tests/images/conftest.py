@@ -13,7 +13,9 @@ from pipelines.image_build.source import Source, generate_image_tag, read_source
 from tests.images import engine
 
 # These build images, for minutes; only make test-images asks for them.
-collect_ignore = [] if os.environ.get("FEC_TEST_IMAGES") else ["test_images.py", "test_docker_runner.py"]
+collect_ignore = (
+    [] if os.environ.get("FEC_TEST_IMAGES") else ["test_images.py", "test_docker_runner.py", "test_push.py"]
+)
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = "localhost/fec-test"
