@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DATA_STEPS = ("plan", "download", "faces", "collect", "datagen")
+DATA_STEPS = ("plan", "download", "faces", "collect", "datagen", "summarize")
 TRAIN_STEPS = ("train", "evaluate")
 # t2t has pins of its own, beside its Dockerfile.
 # Comes with what is listed.
