@@ -1,6 +1,7 @@
 """The images themselves: built, and run as a cluster runs them."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.images.conftest import Image
-from tests.images.test_requirements import DATA_STEPS, TRAIN_STEPS
+from tests.images.test_requirements import DATA_STEPS, ROOT, TRAIN_STEPS, canonical
 
 Built = Callable[[str], Image]
 
@@ -20,6 +21,7 @@ STEPS = {
     "t2t": (),
 }
 COMPONENTS = [(image, step) for image, steps in STEPS.items() for step in steps]
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 MAX_DATA_BYTES = 450_000_000
 MAX_HELP_SECONDS = 0.7
 
@@ -94,6 +96,17 @@ def test_the_bill_of_materials_names_what_is_installed(image: Image) -> None:
     }
     assert {"fec", "kfp"} <= installed
     assert installed <= listed
+
+
+def test_what_is_installed_is_what_is_pinned(image: Image) -> None:
+    pins = dict(PIN.findall((ROOT / "constraints.txt").read_text()))
+    if image.name == "t2t":
+        pins |= dict(PIN.findall((ROOT / "images" / "t2t" / "requirements.txt").read_text()))
+    pinned = {canonical(name): version for name, version in pins.items()}
+    installed = {canonical(part["name"]): part["version"] for part in json.loads(image.sbom.read_text())["components"]}
+    del installed["fec"]
+    assert installed
+    assert installed == {name: pinned.get(name) for name in installed}
 
 
 @pytest.mark.parametrize(("name", "step"), COMPONENTS)
