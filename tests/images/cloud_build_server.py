@@ -51,6 +51,7 @@ class CloudBuildServer:
         self.calls: list[list[str]] = []
         self.builds: dict[str, Any] = {}
         self.cancelled: list[str] = []
+        self._running: list[threading.Thread] = []
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, self._handlers())])
         self.port = self._server.add_insecure_port("127.0.0.1:0")
@@ -64,7 +65,10 @@ class CloudBuildServer:
         return cloudbuild_v1.CloudBuildClient(transport=CloudBuildGrpcTransport(channel=channel))
 
     def stop(self) -> None:
+        """Stop answering, and let the builds that were started end while there still is a bucket for what they make."""
         self._server.stop(0).wait()
+        for thread in self._running:
+            thread.join(30)
 
     def _handlers(self) -> dict[str, Any]:
         def method(call: Any, request: Any, answer: Any) -> Any:
@@ -94,7 +98,8 @@ class CloudBuildServer:
         build.status = Build.Status.QUEUED
         build.log_url = f"https://console.cloud.google.com/cloud-build/builds/{build.id}"
         self.builds[build.id] = build
-        threading.Thread(target=self._run, args=(build, packed), daemon=True).start()
+        self._running.append(threading.Thread(target=self._run, args=(build, packed), daemon=True))
+        self._running[-1].start()
         operation = operations_pb2.Operation(name=f"operations/build/{self.project}/{build.id}")
         metadata = cloudbuild_v1.BuildOperationMetadata(build=build)
         operation.metadata.Pack(cloudbuild_v1.BuildOperationMetadata.pb(metadata))
