@@ -151,8 +151,9 @@ class _Queue:
                     await asyncio.sleep(wait or 0)
                     continue
                 finished, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-                for task in finished:
-                    task.result()
+                errors = [error for task in finished if (error := task.exception()) is not None]
+                if errors:  # each was asked for, so that none is reported as never retrieved
+                    raise errors[0]
         finally:
             for task in running:
                 task.cancel()
