@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from fec import layout
 from fec.storage import open_storage
 
 
@@ -39,3 +41,12 @@ def log(metrics: Metrics, values: Mapping[str, float | None]) -> None:
     for name, value in values.items():
         if value is not None and math.isfinite(value):
             metrics.log_metric(name, value)
+
+
+def publish_report(root: str, run: str, report: Artifact, metrics: Metrics) -> None:
+    """Make ``report`` the page of ``run``, and ``metrics`` its triplet accuracies beside what they compare with."""
+    directory = layout.report_dir(run)
+    found = json.loads(open_storage(root).read(f"{directory}/metrics.json"))
+    publish(root, f"{directory}/report.html", report, run=run)
+    log(metrics, {f"triplet_accuracy_{name}": value for name, value in found["triplet_accuracy"].items()})
+    log(metrics, {name: found.get(name) for name in ("chance", "by_pixels", "loss")})

@@ -86,10 +86,10 @@ class CompileOptions:
             value = getattr(self, name)
             if not value or any(character.isspace() for character in value):
                 raise ConfigurationError(f"{name} {value!r}: expected a name without spaces")
-        found = self.training_accelerator
-        if found is not None and found.resource == TPU_RESOURCE and self.trainer == T2T:
+        if self.training_accelerator is not None and self.trainer == T2T:
             raise ConfigurationError(
-                "trainer t2t on a TPU: its TensorFlow knows no TPU VM; take a GPU or trainer keras"
+                f"accelerator {self.accelerator!r} with trainer t2t: its TensorFlow is for the CPU alone; leave the "
+                "accelerator out, or take trainer keras"
             )
 
     @property

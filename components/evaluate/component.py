@@ -30,7 +30,7 @@ def evaluate(
         The path of the report.
     """
     from components.evaluate import step
-    from components.evaluate.artifacts import publish_report
+    from fec.artifacts import publish_report
     from fec.command import reported
 
     with reported():

@@ -27,6 +27,8 @@ def t2t_datagen(root: str, problem: str = "fec_base", image_size: int = 64) -> s
 @dsl.component(base_image=T2T_IMAGE, install_kfp_package=False)
 def t2t_train(
     root: str,
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
     problem: str = "fec_base",
     hparams_set: str = "percep_similarity_triplet_emb_tiny",
     train_steps: int = 200,
@@ -39,6 +41,8 @@ def t2t_train(
 
     Args:
         root: Storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.
+        report: The run on one page.
+        metrics: Triplet accuracy on the dev records.
         problem: Whose records, fec_base (all triplets) or fec_tiny (a sample).
         hparams_set: Of the model, percep_similarity_triplet_emb_tiny or percep_similarity_triplet_emb.
         train_steps: Batches to train on.
@@ -50,11 +54,12 @@ def t2t_train(
     Returns:
         The run's name.
     """
+    from fec.artifacts import publish_report
     from fec.command import reported
     from pipelines.t2t import training_step
 
     with reported():
-        return training_step.run(
+        name = training_step.run(
             training_step.Parameters(
                 root=root,
                 problem=problem,
@@ -66,3 +71,5 @@ def t2t_train(
                 checkpoint_every=checkpoint_every,
             )
         )
+        publish_report(root, name, report, metrics)
+        return name

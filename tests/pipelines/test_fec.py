@@ -239,7 +239,8 @@ def test_without_places_and_summary_nothing_is_left_to_the_platform_but_time(tmp
         ({"accelerator_count": 2}, "without an accelerator"),
         ({"accelerator": "v5e", "topology": "4x4"}, "a task is one pod on one node"),
         ({"accelerator": "nvidia-l4", "accelerator_count": 3}, "GKE's machines have"),
-        ({"accelerator": "v5e", "topology": "2x2", "trainer": "t2t"}, "take a GPU or trainer keras"),
+        ({"accelerator": "v5e", "topology": "2x2", "trainer": "t2t"}, "for the CPU alone"),
+        ({"accelerator": "gpu", "trainer": "t2t"}, "for the CPU alone"),
     ],
 )
 def test_what_the_engine_or_gke_would_refuse_is_refused_when_compiling(options: dict[str, Any], said: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from kfp import compiler
+from kfp import compiler, dsl
 
 from fec import images
 from fec.storage import open_storage
@@ -44,7 +44,12 @@ def assert_one_line(done: subprocess.CompletedProcess[str], exit_code: int, *wor
 def test_component_and_step_take_the_same(of_kfp: Any, step: Any) -> None:
     hints = typing.get_type_hints(step.Parameters)
     fields = {field.name: field for field in dataclasses.fields(step.Parameters)}
-    inputs = inspect.signature(of_kfp.python_func).parameters
+    kinds = typing.get_type_hints(of_kfp.python_func)
+    inputs = {
+        name: argument
+        for name, argument in inspect.signature(of_kfp.python_func).parameters.items()
+        if not issubclass(kinds[name], dsl.Artifact)
+    }
     assert {name: (value.annotation, value.default) for name, value in inputs.items()} == {
         name: (hints[name], inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default)
         for name, field in fields.items()

@@ -53,9 +53,18 @@ def task(component: Any, arguments: Mapping[str, Any], folder: Path) -> tuple[li
     """The command Kubeflow runs a component with, and the file that holds its results afterwards."""
     name = component.component_spec.name.replace("-", "_")
     output = folder / "executor_output.json"
+    artifacts = {
+        name: [{"name": name, "type": {"schemaTitle": spec.type.partition("@")[0]}, "uri": str(folder / name)}]
+        for name, spec in component.component_spec.outputs.items()
+        if spec.type.startswith("system.")
+    }
     executor_input = {
         "inputs": {"parameterValues": dict(arguments)},
-        "outputs": {"parameters": {"Output": {"outputFile": str(folder / "unused")}}, "outputFile": str(output)},
+        "outputs": {
+            "parameters": {"Output": {"outputFile": str(folder / "unused")}},
+            "artifacts": {name: {"artifacts": made} for name, made in artifacts.items()},
+            "outputFile": str(output),
+        },
     }
     container = component.component_spec.implementation.container
     given = [json.dumps(executor_input) if part == "{{$}}" else part for part in container.args]

@@ -97,6 +97,9 @@ def test_a_killed_training_goes_on_on_another_machine_and_learns(
     assert accuracy == pytest.approx(metrics["right"]["overall"] / DEV_TRIPLETS, abs=1e-4)
     assert accuracy > CHANCE + 0.2
     assert f"{metrics['right']['overall']:,} of {DEV_TRIPLETS:,}" in storage.read("reports/mine/report.html").decode()
+    assert (tmp_path / "task" / "report").read_bytes() == storage.read("reports/mine/report.html")
+    shown = json.loads((tmp_path / "task" / "executor_output.json").read_text())["artifacts"]["metrics"]["artifacts"][0]
+    assert shown["metadata"]["triplet_accuracy_overall"] == accuracy
     stored = {entry.path for entry in storage.list("models/mine")}
     assert {"models/mine/t2t/checkpoint", "models/mine/t2t/model.ckpt-200.index"} <= stored
     assert not any("/checkpoint/" in path for path in stored)
