@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -108,7 +109,9 @@ def provenance(storage: Storage, run: str, records: RecordFiles) -> dict[str, st
     rows = {"storage root": storage.root}
     for split in SPLITS:
         plan = _json(storage, f"{layout.plan_dir(split)}/plan.json").get("parameters", {})
-        rows |= {f"{split}: {name}": str(plan[name]) for name in ("annotations", "agreement") if name in plan}
+        if plan:
+            rows[f"{split}: annotations"] = str(plan["annotations"])
+            rows[f"{split}: agreement"] = str(Fraction(plan["agreement"]).limit_denominator(100))
     rows["detectors"] = ", ".join(_detectors(storage))
     rows["faces in the records"] = f"{records.image_size} x {records.image_size} pixels" + (
         f", JPEG quality {records.jpeg_quality}" if records.jpeg_quality else ""

@@ -88,7 +88,7 @@ def test_the_component_measures_and_reports(finished_root: Path, tmp_path: Path)
     assert metrics["funnel"]["eval"]["faces_ok"] == funnel["faces_ok"]
     assert 0 <= metrics["triplet_accuracy"]["overall"] <= 1
     text = path.read_text()
-    for shown in (RUN, "not_an_image", "no_face", "127.0.0.1", "one-class", "95 % interval"):
+    for shown in (RUN, "not_an_image", "no_face", "127.0.0.1", "one-class", "95 % interval", ">2/3<"):
         assert shown in text
     assert text.count("data:image/jpeg;base64,") > 20
     assert len(text) < 2_000_000
