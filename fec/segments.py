@@ -14,7 +14,7 @@ import io
 import re
 import tarfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -100,12 +100,13 @@ def stored_images(storage: Storage, split: str, shard: int) -> dict[str, StoredI
         for row in _read_manifest(storage, f"{layout.segment(split, shard, number)}.parquet"):
             image = _from_row(row, number)
             before = known.get(image.image_id)
-            if before is None or _rank(image.outcome) >= _rank(before.outcome):
+            if before is None or precedence(image.outcome) >= precedence(before.outcome):
                 known[image.image_id] = image
     return known
 
 
-def _rank(outcome: ImageOutcome) -> int:
+def precedence(outcome: ImageOutcome) -> int:
+    """Of two rows for one image the one with the higher number counts, of equals the later one."""
     return 2 if outcome is ImageOutcome.FETCHED else 0 if outcome.transient else 1
 
 
@@ -115,6 +116,17 @@ def _read_manifest(storage: Storage, path: str) -> list[dict[str, Any]]:
     except (pa.ArrowException, OSError) as error:
         raise RunFailed(f"{path} cannot be read ({str(error)[:200]}); restore it, or {_FORGET}") from None
     return rows
+
+
+def originals_digest(images: Iterable[tuple[str, ImageOutcome, str | None]]) -> str:
+    """64 hex digits of what later steps read of a shard's originals: a change of outcomes or bytes changes them.
+
+    ``images`` are (image_id, outcome, sha256) sorted by image_id; the latter is None unless the image was fetched.
+    """
+    digest = hashlib.sha256()
+    for image_id, outcome, sha256 in images:
+        digest.update(f"{image_id} {outcome} {sha256 or ''}\n".encode())
+    return digest.hexdigest()
 
 
 def read_original(storage: Storage, split: str, shard: int, image: StoredImage) -> bytes:

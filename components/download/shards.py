@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import resource
 import signal
 import sys
@@ -395,9 +394,7 @@ def _finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
     stored = segments.stored_images(storage, parameters.split, shard.number)
     images = [stored[image_id] for image_id in sorted(shard.urls)]
     counts = Counter(str(image.outcome) for image in images)
-    digest = hashlib.sha256()
-    for image in images:
-        digest.update(f"{image.image_id} {image.outcome} {image.sha256 or ''}\n".encode())
+    digest = segments.originals_digest((image.image_id, image.outcome, image.sha256) for image in images)
     transient = sum(image.outcome.transient for image in images)
     storage.remove_workspace(directory)
     write_done(
@@ -406,7 +403,7 @@ def _finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
         Done(
             "download",
             shard.fingerprint,
-            digest.hexdigest(),
+            digest,
             {"images": len(images), "transient": transient, **counts},
             {"tried_at": datetime.now(UTC).isoformat(timespec="seconds")},
         ),

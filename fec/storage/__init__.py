@@ -13,13 +13,16 @@ from fec.storage.protocol import Entry, Storage, checked
 __all__ = ["WORKSPACE", "Entry", "LocalStorage", "Storage", "checked", "open_storage"]
 
 
-def open_storage(root: str) -> Storage:
-    """The storage behind ``root``; raises ConfigurationError where it cannot be used, RunFailed without a network."""
+def open_storage(root: str, *, read_only: bool = False) -> Storage:
+    """The storage behind ``root``; raises ConfigurationError where it cannot be used, RunFailed without a network.
+
+    With ``read_only`` a folder is neither made nor tidied, and need not be writable; it must be there.
+    """
     scheme, separator, _ = root.partition("://")
     if not root.strip():
         raise ConfigurationError("root is empty; give a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
     if not separator:
-        return LocalStorage(root)
+        return LocalStorage(root, read_only=read_only)
     if scheme == "gs":
         from fec.storage.gcs import GoogleStorage
 

@@ -27,9 +27,13 @@ _REFUSED: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.E
 class LocalStorage:
     """A folder. Files appear by rename; what a killed process left half-written goes when the root is next opened."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, read_only: bool = False) -> None:
         self._base = Path(root).expanduser().absolute()
         self.root = str(self._base)
+        if read_only:
+            if not self._base.is_dir():
+                raise ConfigurationError(f"root {root!r}: there is no such folder")
+            return
         try:
             self._base.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._base):

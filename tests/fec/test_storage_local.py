@@ -137,3 +137,14 @@ def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HOME", str(tmp_path))
     open_storage("~/root").write("a", b"1")
     assert (tmp_path / "root" / "a").read_bytes() == b"1"
+
+
+def test_read_only_makes_and_tidies_nothing(tmp_path: Path) -> None:
+    leftover = tmp_path / "root" / ".work" / "put-left"
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+    open_storage(str(tmp_path / "root"), read_only=True)
+    assert leftover.exists()
+    with pytest.raises(ConfigurationError, match="there is no such folder"):
+        open_storage(str(tmp_path / "nowhere"), read_only=True)
+    assert not (tmp_path / "nowhere").exists()
