@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 import google_crc32c
 
@@ -32,6 +32,13 @@ _LENGTH: Final = struct.Struct("<Q")
 _CRC: Final = struct.Struct("<I")
 # A frame that claims to be longer than this is taken for a spoiled one, not for a reason to fill the memory.
 _MAX_PAYLOAD: Final = 1 << 30
+
+
+class Readable(Protocol):
+    """What record files are read from: an open file, or something that gives bytes in the same way."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, fewer only at the end."""
 
 
 class SpoiledRecord(RunFailed):
@@ -92,7 +99,7 @@ def frame(payload: bytes) -> bytes:
     return b"".join((length, _CRC.pack(masked_crc(length)), payload, _CRC.pack(masked_crc(payload))))
 
 
-def read_frames(file: BinaryIO) -> Iterator[bytes]:
+def read_frames(file: Readable) -> Iterator[bytes]:
     """The payloads of a TFRecord file, one at a time; raises SpoiledRecord with the offset of what is wrong."""
     offset = 0
     while header := file.read(_LENGTH.size + _CRC.size):
@@ -163,6 +170,8 @@ def _decode_feature(value: bytes) -> list[bytes] | list[int] | list[float]:
             return [item for _, item in _fields(content) if isinstance(item, bytes)]
         packed = b"".join(item for _, item in _fields(content) if isinstance(item, bytes))
         if kind == 2:
+            if len(packed) % 4:
+                raise ValueError("not a tf.train.Example: a float of less than four bytes")
             return list(struct.unpack(f"<{len(packed) // 4}f", packed))
         if kind == 3:
             return _unpacked(packed)

@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fec import layout, tables
 from fec.errors import RunFailed
@@ -103,6 +102,15 @@ def stored_images(storage: Storage, split: str, shard: int) -> dict[str, StoredI
             if before is None or precedence(image.outcome) >= precedence(before.outcome):
                 known[image.image_id] = image
     return known
+
+
+def manifest_digests(storage: Storage, split: str, shard: int) -> dict[str, str]:
+    """The SHA-256 in hex of each of the shard's manifests, by its name."""
+    return {
+        entry.path.rpartition("/")[2]: hashlib.sha256(storage.read(entry.path)).hexdigest()
+        for entry in storage.list(layout.images_dir(split, shard))
+        if (match := _NAME.search(entry.path)) and match[2] == "parquet"
+    }
 
 
 def precedence(outcome: ImageOutcome) -> int:
@@ -387,9 +395,7 @@ def _moment(value: str | datetime) -> datetime:
 
 
 def _manifest(rows: list[dict[str, Any]]) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(tables.from_rows(rows, tables.SEGMENT), buffer, compression="zstd")
-    return buffer.getvalue()
+    return tables.to_bytes(tables.from_rows(rows, tables.SEGMENT))
 
 
 def _numbers(storage: Storage, split: str, shard: int, kind: str) -> set[int]:

@@ -1,6 +1,7 @@
 """The manifests: the schema of every Parquet table, and how one is read and written.
 
-Tables are written with fixed options, so the same rows give the same bytes.
+Tables are written with fixed options, so the same rows give the same bytes, and with a checksum on every page, so a
+spoiled one is not taken for what was written.
 """
 
 from __future__ import annotations
@@ -157,11 +158,16 @@ def verified_digest(faces: Iterable[tuple[str, str, str | None, str | None]]) ->
     return identity.fingerprint({"faces": [list(face) for face in faces]})
 
 
+def to_bytes(table: pa.Table, *, row_group_size: int = 65_536) -> bytes:
+    """``table`` as a Parquet file."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=row_group_size, write_page_checksum=True)
+    return buffer.getvalue()
+
+
 def write_table(storage: Storage, path: str, table: pa.Table, *, row_group_size: int = 65_536) -> str:
     """Write ``table`` as Parquet in one go; the same table gives the same bytes. Returns their SHA-256 in hex."""
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=row_group_size, write_statistics=True)
-    data = buffer.getvalue()
+    data = to_bytes(table, row_group_size=row_group_size)
     storage.write(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -173,10 +179,14 @@ def read_table(
     columns: Sequence[str] | None = None,
     filters: list[tuple[str, str, Any]] | None = None,
 ) -> pa.Table:
-    """Read a table, only ``columns`` of it and only the rows that pass ``filters`` (pyarrow's form)."""
+    """Read a table, only ``columns`` of it and only the rows that pass ``filters`` (pyarrow's form).
+
+    Raises FileNotFoundError, or pyarrow's errors and OSError where the file is spoiled.
+    """
     # In memory of Arrow's own: one of its threads that lets go of a Python object while the interpreter ends
     # aborts the process, after all work is done.
     copy = pa.BufferOutputStream()
     copy.write(storage.read(path))
     source = pa.BufferReader(copy.getvalue())
-    return pq.read_table(source, columns=None if columns is None else list(columns), filters=filters)
+    wanted = None if columns is None else list(columns)
+    return pq.read_table(source, columns=wanted, filters=filters, page_checksum_verification=True)

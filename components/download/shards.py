@@ -405,7 +405,10 @@ def _finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
             shard.fingerprint,
             digest,
             {"images": len(images), "transient": transient, **counts},
-            {"tried_at": datetime.now(UTC).isoformat(timespec="seconds")},
+            {
+                "tried_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "manifests": segments.manifest_digests(storage, parameters.split, shard.number),
+            },
         ),
     )
 

@@ -31,10 +31,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Result:
-    """What a shard came to; ``digest`` covers ids, outcomes and crops, which is what later steps read."""
+    """What a shard came to; ``digest`` covers ids, outcomes and crops, which is what later steps read.
+
+    ``table_sha256`` is that of ``faces.parquet``.
+    """
 
     digest: str
     counts: Mapping[str, int]
+    table_sha256: str
 
 
 def planned_faces(storage: Storage, split: str, shards: Collection[int]) -> dict[int, list[WantedFace]]:
@@ -101,7 +105,7 @@ def verify(
             faces += _counted(done, progress)
 
         faces.sort(key=lambda face: (face.image_id, face.face_id))
-        tables.write_table(
+        table_sha256 = tables.write_table(
             storage,
             f"{directory}/{layout.FACES_TABLE}",
             tables.from_rows([asdict(face) for face in faces], tables.VERIFIED),
@@ -109,7 +113,7 @@ def verify(
         _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
     digest = tables.verified_digest((face.face_id, face.outcome, face.crop_name, face.crop_sha256) for face in faces)
     counts = {"images": len({face.image_id for face in faces}), "faces": len(faces)}
-    return Result(digest, counts | Counter(str(face.outcome) for face in faces))
+    return Result(digest, counts | Counter(str(face.outcome) for face in faces), table_sha256)
 
 
 def _replayed(

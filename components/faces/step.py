@@ -116,7 +116,7 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
         if done is None:
             work.append((item, fingerprint))
         else:
-            write_done(storage, directory, replace(done, details={"inputs": item.inputs}))
+            write_done(storage, directory, replace(done, details={**done.details, "inputs": item.inputs}))
     if not work:
         return
 
@@ -126,6 +126,7 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
     with Verifiers(setup, p.workers, images_total) as verifiers, track(task, faces_total, "faces") as progress:
         for item, fingerprint in work:
             result = shards.verify(storage, p.split, item.shard, planned[item.shard], fingerprint, verifiers, progress)
-            done = Done("faces", fingerprint, result.digest, result.counts, {"inputs": item.inputs})
+            details = {"inputs": item.inputs, "table_sha256": result.table_sha256}
+            done = Done("faces", fingerprint, result.digest, result.counts, details)
             write_done(storage, layout.faces_dir(p.split, item.shard), done)
             storage.remove_workspace(layout.faces_dir(p.split, item.shard))
