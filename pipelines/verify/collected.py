@@ -44,6 +44,8 @@ def check(
     collected = read(storage, split, findings)
     if collected is not None:
         directory = layout.collect_dir(split)
+        if lost := sorted(verified.unfinished):
+            findings.fault(split, f"no marker in the shards {stored.some(lost)}, though {directory} was made of them")
         findings.add(_wrong_triplets(f"{directory}/{_TRIPLETS}", collected))
         findings.add(_not_as_planned(f"{directory}/{_TRIPLETS}", collected, planned, verified))
         findings.add(_not_as_verified(f"{directory}/{layout.FACES_TABLE}", collected, verified))

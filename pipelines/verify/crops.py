@@ -32,9 +32,14 @@ _PORTION: Final = 64
 
 @dataclass(frozen=True)
 class Verified:
-    """The faces' manifests of all finished shards, with a column ``shard``; ``complete`` says that all are there."""
+    """The faces' manifests of all finished shards, with a column ``shard``.
+
+    ``unfinished`` are the shards without a marker; ``complete`` says that there is none, and that every manifest
+    could be read.
+    """
 
     faces: pa.Table
+    unfinished: frozenset[int]
     complete: bool
 
 
@@ -51,13 +56,14 @@ def check(storage: Storage, split: str, planned: Planned, tried: Tried, findings
     """Read every crop of the plan's finished shards back."""
     shards = range(planned.num_shards)
     found = []
-    finished = 0
+    unfinished = set()
     with track(f"verify faces of {split}", len(shards), "shards") as progress:
         for shard, holds in zip(
             shards, stored.side_by_side(partial(_read, storage, split), shards, stored.readers(storage)), strict=True
         ):
             findings.add(part for part in (holds.done, holds.faces) if isinstance(part, Fault))
-            finished += holds.done is not None
+            if holds.done is None:
+                unfinished.add(shard)
             if isinstance(holds.done, Done) and isinstance(holds.faces, pa.Table):
                 directory = layout.faces_dir(split, shard)
                 findings.add(_of_another_run(directory, holds.done, holds.faces))
@@ -65,11 +71,15 @@ def check(storage: Storage, split: str, planned: Planned, tried: Tried, findings
                 findings.add(_strays(directory, holds))
                 found.append(holds.faces.append_column("shard", pa.array(np.full(len(holds.faces), shard, np.int32))))
             progress.advance()
-    findings.progress(split, "crops", finished, planned.num_shards)
+    findings.progress(split, "crops", planned.num_shards - len(unfinished), planned.num_shards)
+    if lost := sorted(tried.unfinished - unfinished):
+        findings.fault(
+            f"images/{split}", f"no marker in the shards {stored.some(lost)}, though their faces are verified"
+        )
     empty = pa.schema([*(tables.VERIFIED.field(name) for name in _COLUMNS), pa.field("shard", pa.int32())])
     faces = pa.concat_tables([empty.empty_table(), *found]).combine_chunks()
     _read_crops(storage, split, faces.filter(pc.is_valid(faces["crop_name"])), findings)
-    return Verified(faces, len(found) == planned.num_shards)
+    return Verified(faces, frozenset(unfinished), len(found) == planned.num_shards)
 
 
 def _read(storage: Storage, split: str, shard: int) -> _Shard:

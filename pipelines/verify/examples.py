@@ -7,13 +7,16 @@ first is named and the others are counted.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final
 
 import pyarrow as pa
 
 from fec import face_records, pixels, records
 from fec.records import decode_example
+from pipelines.verify.findings import Fault
 
 _ID: Final = re.compile(rb"[0-9a-f]{16}")
 _LABELS: Final = (1, 2, 3)
@@ -64,6 +67,17 @@ class Wrong:
             yield first + (f" (and {others:,} more records like it)" if others else "")
 
 
+@dataclass(slots=True)
+class _Seen:
+    """A picture of a face: its hash, where it was first seen, how often, and other pictures of the same face."""
+
+    key: int
+    path: str
+    record: int
+    times: int = 1
+    others: list[_Seen] | None = None
+
+
 class Pictures:
     """The pictures of faces: each a whole JPEG of ``image_size`` pixels (None: of any), and one for each face.
 
@@ -72,21 +86,41 @@ class Pictures:
 
     def __init__(self, image_size: int | None) -> None:
         self._image_size = image_size
-        self._known: dict[bytes, int] = {}
+        self._known: dict[bytes, _Seen] = {}
         self._wrong: dict[int, str] = {}
+        self._lock = threading.Lock()
 
-    def wrong(self, face_id: bytes, picture: bytes) -> str:
-        """What is wrong with the picture of a face; empty if nothing is."""
+    def wrong(self, face_id: bytes, picture: bytes, path: str, record: int) -> str:
+        """What is wrong with the picture of a face in a record of the file ``path``; empty if nothing is."""
         key = hash(picture)
-        known = self._known.get(face_id)
-        if known == key:
-            return self._wrong.get(key, "")
-        if what := self._wrong_jpeg(picture):
+        if self._is_new(face_id, _Seen(key, path, record)) and (what := self._wrong_jpeg(picture)):
             self._wrong[key] = what
-        if known is None:
-            self._known[face_id] = key
             return what
-        return what or f"the picture of face {_shown(face_id)} is another one than in another record"
+        return self._wrong.get(key, "")
+
+    def faults(self) -> Iterator[Fault]:
+        """Records in which a face has another picture than in most."""
+        for face_id, first in self._known.items():
+            if first.others is not None:
+                usual, *unusual = sorted([first, *first.others], key=lambda seen: (-seen.times, seen.path, seen.record))
+                for seen in unusual:
+                    yield Fault(
+                        seen.path,
+                        f"record {seen.record}: the picture of face {_shown(face_id)} is another one than in "
+                        f"{usual.path} and {usual.times - 1:,} more records",
+                    )
+
+    def _is_new(self, face_id: bytes, seen: _Seen) -> bool:
+        with self._lock:
+            known = self._known.setdefault(face_id, seen)
+            if known is seen:
+                return True
+            for other in (known, *(known.others or ())):
+                if other.key == seen.key:
+                    other.times += 1
+                    return False
+            known.others = [*(known.others or ()), seen]
+            return True
 
     def _wrong_jpeg(self, picture: bytes) -> str:
         try:
@@ -101,22 +135,13 @@ class Pictures:
         return ""
 
 
-class Reader(Protocol):
-    """Reads the records of one kind of file."""
-
-    wrong: Wrong
-    seen: int
-
-    def see(self, payload: bytes) -> None:
-        """Take the next record in."""
-
-
 class TripletReader:
     """Triplets with their faces inside; ``wanted`` are those the file should hold, in order, if that is known."""
 
-    def __init__(self, pictures: Pictures, wanted: Iterable[Wanted] | None) -> None:
+    def __init__(self, path: str, pictures: Pictures, wanted: Iterable[Wanted] | None) -> None:
         self.wrong = Wrong()
         self.seen = 0
+        self._path = path
         self._pictures = pictures
         self._wanted = None if wanted is None else iter(wanted)
 
@@ -134,7 +159,7 @@ class TripletReader:
             self.wrong.note("example", number, str(error))
             return
         for face_id, picture in zip(ids, pictures, strict=True):
-            if what := self._pictures.wrong(face_id, picture):
+            if what := self._pictures.wrong(face_id, picture, self._path, number):
                 self.wrong.note("picture", number, what)
         _note_labels(self.wrong, number, ids, odd, kind)
         if any(vote not in _LABELS for vote in votes):
@@ -175,9 +200,10 @@ class IdTripletReader:
 class FaceReader:
     """Faces, each once; ``table`` is what was read (FACES)."""
 
-    def __init__(self, pictures: Pictures) -> None:
+    def __init__(self, path: str, pictures: Pictures) -> None:
         self.wrong = Wrong()
         self.seen = 0
+        self._path = path
         self._pictures = pictures
         self._columns = _Columns(FACES)
 
@@ -195,7 +221,7 @@ class FaceReader:
             return
         if not _ID.fullmatch(face_id):
             self.wrong.note("id", number, f"{_shown(face_id)} is no face id")
-        if what := self._pictures.wrong(face_id, picture):
+        if what := self._pictures.wrong(face_id, picture, self._path, number):
             self.wrong.note("picture", number, what)
         self._columns.append((number, _text(face_id), image_id, sha256, confidence, detector, uses))
 

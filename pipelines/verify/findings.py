@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that does not hold: the file or folder, relative to the root, and what is wrong with it."""
+    """Something that does not hold: the file or folder, relative to the root, and what is wrong with it.
+
+    ``mend`` says what to do, where that is not what is done about any such file.
+    """
 
     path: str
     what: str
+    mend: str = ""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}"
@@ -53,8 +57,8 @@ class Findings:
     absent: list[str] = field(default_factory=list)
     shared: Shared | None = None
 
-    def fault(self, path: str, what: str) -> None:
-        self.faults.append(Fault(path, what))
+    def fault(self, path: str, what: str, mend: str = "") -> None:
+        self.faults.append(Fault(path, what, mend))
 
     def add(self, faults: Iterable[Fault]) -> None:
         self.faults += faults

@@ -34,11 +34,13 @@ _BLOCK: Final = tarfile.BLOCKSIZE
 class Tried:
     """What became of a split's planned images: how many came to which outcome, and the ids of those fetched.
 
-    ``complete`` says that every shard is finished and its manifests could be read.
+    ``unfinished`` are the shards without a marker; ``complete`` says that there is none, and that every manifest
+    could be read.
     """
 
     outcomes: Counter[str]
     fetched: pa.Array
+    unfinished: frozenset[int]
     complete: bool
 
 
@@ -109,22 +111,26 @@ def _spoiled_segment(storage: Storage, segment: tuple[_Segment, pa.Table]) -> li
 
 def _spoiled_originals(tar: BinaryIO, size: int, rows: pa.Table) -> Iterator[str]:
     end = 0
-    for row in rows.filter(pc.equal(rows["outcome"], ImageOutcome.FETCHED)).sort_by("offset").to_pylist():
+    fetched = rows.filter(pc.equal(rows["outcome"], ImageOutcome.FETCHED)).sort_by("offset").to_pylist()
+    for number, row in enumerate(fetched):
         offset, length, url = row["offset"], row["length"], row["url"]
-        if offset is None or length is None or offset < _BLOCK or length < 0:
-            yield f"{url} was fetched, but the manifest does not say where it lies"
-            continue
-        end = max(end, offset + length + -length % _BLOCK)
-        if offset + length > size:
-            yield f"cut off before the end of {url} at {offset + length:,}"
-            continue
-        tar.seek(offset - _BLOCK)
+        after = len(fetched) - number - 1
+        from_here = url + (f" and {after:,} originals after it" if after else "")
+        if offset is None or length is None or offset != end + _BLOCK or length < 0:
+            yield f"{from_here} cannot lie where the manifest says: {length} bytes at {offset}, after {end:,}"
+            return
+        end = offset + length + -length % _BLOCK
+        if end > size:
+            yield f"cut off at {size:,} bytes, and with it {from_here}"
+            return
         if not _is_header_of(tar.read(_BLOCK), row["image_id"], length):
             yield f"the header of {url} at {offset - _BLOCK} is spoiled"
         if hashlib.sha256(tar.read(length)).hexdigest() != row["sha256"]:
             yield f"the bytes of {url} at {offset} are not those that were stored"
-    if size != end + 2 * _BLOCK:
-        yield f"{size:,} bytes where the manifest needs {end + 2 * _BLOCK:,}"
+        if any(tar.read(end - offset - length)):
+            yield f"what lies between {url} and the next original, at {offset + length}, is spoiled"
+    if size != end + 2 * _BLOCK or any(tar.read()):
+        yield f"does not end as a tar should: {size:,} bytes where the manifest needs {end + 2 * _BLOCK:,}"
 
 
 def _is_header_of(block: bytes, image_id: str, length: int) -> bool:
@@ -147,13 +153,15 @@ def _check_shards(
         return stored.marker(storage, layout.images_dir(split, shard), "download", ("images", "transient"))
 
     outcomes, fetched = Counter[str](), []
-    finished = complete = 0
+    unfinished = set()
+    complete = 0
     shards = range(planned.num_shards)
     for shard, done in zip(shards, stored.side_by_side(read, shards, stored.readers(storage)), strict=True):
-        finished += done is not None
+        if done is None:
+            unfinished.add(shard)
+            continue
         if isinstance(done, Fault):
             findings.add([done])
-        if not isinstance(done, Done):
             continue
         findings.add(_other_manifests(layout.images_dir(split, shard), done, by_shard[shard]))
         spoiled = [segment for segment in by_shard[shard] if segment.rows is None]
@@ -166,14 +174,16 @@ def _check_shards(
         outcomes.update(known[image][0] for image in wanted if image in known)
         fetched += [image for image in wanted if image in known and known[image][0] == ImageOutcome.FETCHED]
         complete += 1
-    findings.progress(split, "originals", finished, planned.num_shards)
-    return Tried(outcomes, pa.array(fetched, pa.string()), complete == planned.num_shards)
+    findings.progress(split, "originals", planned.num_shards - len(unfinished), planned.num_shards)
+    fetched_ids = pa.array(fetched, pa.string())
+    return Tried(outcomes, fetched_ids, frozenset(unfinished), complete == planned.num_shards)
 
 
 def _other_manifests(directory: str, done: Done, segments: list[_Segment]) -> Iterator[Fault]:
     """Manifests that are missing or not those the marker was written for; others may have come since."""
     there = {segment.base: segment.sha256 for segment in segments if "parquet" in segment.endings}
-    for name, digest in done.details.get("manifests", {}).items():
+    named = done.details.get("manifests")
+    for name, digest in named.items() if isinstance(named, dict) else ():
         path = f"{directory}/{name}"
         found = there.get(path.removesuffix(".parquet"), "")
         if found == "":

@@ -128,6 +128,8 @@ def check(storage: Storage, split: str, collected: Collected | None, findings: F
                 if content.records is not None
             ]
             read[family.preset, family.kind] = face_layout.Files(family.name, tables, complete)
+    for pictures in context.pictures.values():
+        findings.add(pictures.faults())
     if collected is not None:
         for family in begun:
             findings.add(_wrong_together(family, collected, read))
@@ -268,11 +270,11 @@ def _reader(context: _Context, family: Family, file: _File) -> TripletReader | I
     # Faces of one size and quality are the same in every preset and layout.
     pictures = context.pictures.setdefault(made_with, Pictures(None if made_with is None else made_with[0]))
     if family.kind == "faces":
-        return FaceReader(pictures)
+        return FaceReader(file.path, pictures)
     rows = family.triplets_of(file.number)
     if context.collected is None or rows is None:
-        return TripletReader(pictures, None)
-    return TripletReader(pictures, _wanted(context.collected.triplets.slice(rows.start, len(rows))))
+        return TripletReader(file.path, pictures, None)
+    return TripletReader(file.path, pictures, _wanted(context.collected.triplets.slice(rows.start, len(rows))))
 
 
 def _wanted(triplets: pa.Table) -> Iterator[examples.Wanted]:

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from fec.layout import EVAL, SPLITS, TRAIN
-from pipelines.verify.findings import Findings
+from pipelines.verify.findings import Fault, Findings
 
 # What to do about a fault, by the start of its path.
 _MENDED: Final = {
-    "plan/": "plan: delete the _DONE.json beside it, and the plan is made again",
-    "images/": "originals: delete the segment's .tar and .parquet and the _DONE.json beside them, and its images are "
+    "plan": "plan: delete the _DONE.json of the folder, and it is planned again",
+    "images": "originals: delete the segment's .tar and .parquet and the _DONE.json beside them, and its images are "
     "fetched again",
-    "train/": "crops: delete the folder's _DONE.json, and its crops are cut again",
-    "eval/": "crops: delete the folder's _DONE.json, and its crops are cut again",
-    "collect/": "collected triplets: delete the folder's _DONE.json, and they are collected again",
-    "records": "records: delete the file, and it is written again if it is wanted",
+    "collect": "collected triplets: delete the _DONE.json of the folder, and they are collected again",
+    "records": "records: delete the file, and it is written again if it is one of the run's",
+    "": "crops: delete the _DONE.json of the folder, and its crops are cut again",
 }
 
 
@@ -43,11 +42,8 @@ def _lines(findings: Findings) -> Iterator[str]:
     for fault in findings.faults:
         yield _printable(str(fault))
     if findings.faults:
-        yield from ["", "to mend it, then run the same command as before again:"]
-        mended = (
-            mend for start, mend in _MENDED.items() if any(fault.path.startswith(start) for fault in findings.faults)
-        )
-        yield from (f"  {mend}" for mend in dict.fromkeys(mended))
+        yield from ["", "What to do, before the pipeline is run again as before:"]
+        yield from (f"  {mend}" for mend in dict.fromkeys(map(_mend, findings.faults)))
         yield ""
     if findings.checked:
         yield f"{'read back':<24}" + "".join(f"{split:>16}" for split in SPLITS)
@@ -63,7 +59,12 @@ def _lines(findings: Findings) -> Iterator[str]:
         yield f"not finished: {', '.join(map(str, findings.unfinished))}"
     if findings.absent:
         yield f"not there yet: {', '.join(findings.absent)}"
-    yield f"{len(findings.faults):,} faults" if findings.faults else "no faults"
+    count = len(findings.faults)
+    yield f"{count or 'no'} fault{'' if count == 1 else 's'}"
+
+
+def _mend(fault: Fault) -> str:
+    return fault.mend or next(mend for start, mend in _MENDED.items() if fault.path.startswith(start))
 
 
 def _printable(text: str) -> str:

@@ -13,6 +13,8 @@ from pipelines.verify.collected import Collected
 from pipelines.verify.findings import Findings, Shared
 from pipelines.verify.planned import FACES
 
+_MEND = f"annotations: take out of those of {TRAIN} or {EVAL} what both have"
+
 
 def check(train: Collected, evaluation: Collected, findings: Findings) -> None:
     """Count what the collected triplets of both splits share, and name shared faces and triplets as faults."""
@@ -24,6 +26,7 @@ def check(train: Collected, evaluation: Collected, findings: Findings) -> None:
         findings.fault(
             f"{layout.collect_dir(EVAL)}/{layout.FACES_TABLE}",
             f"{len(faces):,} faces of {EVAL} occur in {TRAIN} too: {stored.some(faces)}",
+            _MEND,
         )
     if len(triplets):
         lines = evaluation.triplets["line"].filter(
@@ -32,6 +35,7 @@ def check(train: Collected, evaluation: Collected, findings: Findings) -> None:
         findings.fault(
             f"{layout.collect_dir(EVAL)}/triplets.parquet",
             f"{len(triplets):,} triplets of {EVAL} occur in {TRAIN} too: those of lines {stored.some(lines)}",
+            _MEND,
         )
 
 
