@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from fec.layout import EVAL, SPLITS, TRAIN
@@ -58,9 +58,17 @@ def _lines(findings: Findings) -> Iterator[str]:
     if findings.unfinished:
         yield f"not finished: {', '.join(map(str, findings.unfinished))}"
     if findings.absent:
-        yield f"not there yet: {', '.join(findings.absent)}"
+        yield f"not there: {', '.join(_absent(findings.absent))}"
     count = len(findings.faults)
     yield f"{count or 'no'} fault{'' if count == 1 else 's'}"
+
+
+def _absent(names: Sequence[str]) -> Iterator[str]:
+    """What is in neither split by its name alone."""
+    whats = dict.fromkeys(name.rpartition(" of ")[0] for name in names)
+    for what in whats:
+        of = [f"{what} of {split}" for split in SPLITS if f"{what} of {split}" in names]
+        yield from [what] if len(of) == len(SPLITS) else of
 
 
 def _mend(fault: Fault) -> str:
