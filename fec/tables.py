@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fec import identity
 from fec.storage import Storage
+
+# Rows written, or read, at a time.
+ROW_GROUP: Final = 65_536
+_DIGESTED: Final = 4096
 
 # plan/<split>/images.parquet: one row a unique URL, sorted by (shard, image_id).
 IMAGES: Final = pa.schema(
@@ -155,21 +161,69 @@ def verified_digest(faces: Iterable[tuple[str, str, str | None, str | None]]) ->
     ``faces`` are (face_id, outcome, crop_name, crop_sha256) in the order of the table; the latter two are None
     unless the outcome is ok.
     """
-    return identity.fingerprint({"faces": [list(face) for face in faces]})
+    # What identity.fingerprint gives of {"faces": [[...], ...]}, without all of the text at once.
+    rows = iter(faces)
+    digest = hashlib.sha256(b'{"faces":[')
+    separator = b""
+    while some := [list(face) for face in islice(rows, _DIGESTED)]:
+        digest.update(separator + json.dumps(some, separators=(",", ":")).encode()[1:-1])
+        separator = b","
+    digest.update(b"]}")
+    return digest.hexdigest()
 
 
-def to_bytes(table: pa.Table, *, row_group_size: int = 65_536) -> bytes:
+def to_bytes(table: pa.Table, *, row_group_size: int = ROW_GROUP) -> bytes:
     """``table`` as a Parquet file."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", row_group_size=row_group_size, write_page_checksum=True)
     return buffer.getvalue()
 
 
-def write_table(storage: Storage, path: str, table: pa.Table, *, row_group_size: int = 65_536) -> str:
+def write_table(storage: Storage, path: str, table: pa.Table, *, row_group_size: int = ROW_GROUP) -> str:
     """Write ``table`` as Parquet in one go; the same table gives the same bytes. Returns their SHA-256 in hex."""
     data = to_bytes(table, row_group_size=row_group_size)
     storage.write(path, data)
     return hashlib.sha256(data).hexdigest()
+
+
+def write_row_groups(storage: Storage, path: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> str:
+    """Write ``groups``, of ROW_GROUP rows each but the last, as the row groups of one table, holding one at a time.
+
+    The bytes are those ``write_table`` gives for the whole. Returns their SHA-256 in hex.
+    """
+    workspace = f"{path}.rows"
+    target = storage.workspace(workspace) / uuid4().hex
+    with pq.ParquetWriter(target, schema, compression="zstd", write_page_checksum=True) as writer:
+        for group in groups:
+            writer.write_table(group, row_group_size=ROW_GROUP)
+            release_memory()
+    with target.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    storage.write_file(path, target)
+    storage.remove_workspace(workspace)
+    return digest
+
+
+def read_batches(storage: Storage, path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """These columns of a table, ROW_GROUP rows or fewer at a time; never more than that is held.
+
+    Raises FileNotFoundError if there is no such table, other OSErrors and ArrowInvalid if it cannot be read.
+    """
+    with storage.local_copy(path) as copy, _checked(copy) as file:
+        if missing := set(columns) - set(file.schema_arrow.names):
+            raise pa.ArrowInvalid(f"{path} has no columns {sorted(missing)}")
+        for batch in file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
+            yield batch
+            release_memory()
+
+
+def _checked(source: Any) -> pq.ParquetFile:
+    return pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
+
+
+def release_memory() -> None:
+    """Give back what Arrow's allocator holds of tables that are gone: after large ones that is most of a process."""
+    pa.default_memory_pool().release_unused()
 
 
 def read_table(

@@ -1,44 +1,29 @@
-"""From the faces' manifests to the surviving triplets, in columns: half a million of them take seconds."""
+"""From the faces' manifests to the surviving triplets, a part at a time: memory holds ids, and places in their list."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import struct
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from components.collect.selection import FACES, PLANNED, Selection, select
+from components.collect.verified import VerifiedFaces, advice, read_verified
 from fec import layout, tables
 from fec.done import Done, read_markers, write_done
 from fec.errors import RunFailed
-from fec.outcomes import FaceOutcome, ImageOutcome
+from fec.outcomes import ImageOutcome
 from fec.progress import event
 from fec.storage import Storage
+from fec.tables import ROW_GROUP
 
 if TYPE_CHECKING:
     from components.collect.step import Parameters
-
-# A bucket answers in 50-100 ms.
-_READERS: Final = 16
-_FACES: Final = ("face_a", "face_b", "face_c")
-# Of the plan's triplets; who voted is half of what they weigh.
-_COLUMNS: Final = [name for name in tables.TRIPLETS.names if name != "annotators"]
-
-
-@dataclass(frozen=True)
-class Survivors:
-    """The triplets that become records (COLLECTED), the faces they use (COLLECTED_FACES), and the funnel."""
-
-    triplets: pa.Table
-    faces: pa.Table
-    funnel: Mapping[str, Any]
 
 
 def collect(
@@ -54,158 +39,120 @@ def collect(
     ``manifests`` are the digests of theirs, a shard each, ``images`` those of the plan, ``image_outcomes`` what
     became of them.
     """
-    split = parameters.split
-    path = f"{layout.plan_dir(split)}/triplets.parquet"
+    p = parameters
+    path = f"{layout.plan_dir(p.split)}/triplets.parquet"
+    verified = read_verified(storage, p.split, manifests)
+    tables.release_memory()
     try:
-        triplets = tables.read_table(storage, path, columns=_COLUMNS)
+        batches = tables.read_batches(storage, path, PLANNED)
+        good = len(verified.ok)
+        selection = select(batches, verified.ids, good, p.seed, p.triplets_per_record_shard, p.record_shards)
     except (OSError, pa.ArrowInvalid):
-        raise RunFailed(_advice(path, "plan")) from None
-    verified = _verified(storage, split, manifests)
-    if unknown := _unknown_faces(triplets, verified):
+        raise RunFailed(advice(path, "plan")) from None
+    if selection.unknown:
         raise RunFailed(
-            f"{path} names {unknown:,} faces that no manifest of the faces step has, so it is of another run: delete "
-            "the marker beside it and run the pipeline again"
+            f"{path} names {selection.unknown:,} faces that no manifest of the faces step has, so it is of another "
+            "run: delete the marker beside it and run the pipeline again"
         )
-    survivors = select(triplets, verified, image_outcomes, images, parameters)
-    return _write(storage, parameters, survivors, fingerprint)
+    counted = funnel(selection, verified, images, image_outcomes)
+    return _write(storage, p.split, selection, verified.ok, counted, fingerprint)
 
 
-def select(
-    triplets: pa.Table, verified: pa.Table, image_outcomes: Mapping[str, int], images: int, parameters: Parameters
-) -> Survivors:
-    """What survives of ``triplets`` (TRIPLETS without annotators) by ``verified`` (VERIFIED with a column ``shard``).
-
-    The order depends on the seed and each triplet's line only, so it is the same however the images were
-    spread over shards.
-    """
-    ok = verified.filter(pc.equal(verified["outcome"], str(FaceOutcome.OK)))
-    known = ok["face_id"].combine_chunks()
-    a, b, c = (pc.is_in(triplets[name], value_set=known) for name in _FACES)
-    surviving = pc.and_(pc.and_(a, b), c)
-    agreed = triplets.filter(pc.and_(surviving, triplets["odd_one_out"].is_valid()))
-    order = np.argsort(_shuffle_keys(agreed["line"].to_numpy(), parameters.seed), kind="stable")
-    ordered = agreed.take(pa.array(order))
-    count = len(ordered)
-    record_shards = min(count, parameters.record_shards or -(-count // parameters.triplets_per_record_shard))
-    numbers = np.arange(count, dtype=np.int64) * record_shards // max(1, count)
-    kept = ordered.append_column("record_shard", pa.array(numbers, type=pa.int32()))
-    used = pa.chunked_array([chunk for name in _FACES for chunk in ordered[name].chunks], type=pa.string())
-    faces = ok.filter(pc.is_in(ok["face_id"], value_set=pc.unique(used)))
-    faces = faces.select(tables.COLLECTED_FACES.names).sort_by([("shard", "ascending"), ("face_id", "ascending")])
-    types = Counter(ordered["type"].to_pylist())
-    triplets_ok = pc.sum(surviving, min_count=0).as_py()
-    funnel = {
+def funnel(
+    selection: Selection, verified: VerifiedFaces, images: int, image_outcomes: Mapping[str, int]
+) -> dict[str, Any]:
+    """What was lost where."""
+    types = np.bincount(selection.type, minlength=4).tolist()
+    return {
         "images": images,
         "fetched": image_outcomes.get(str(ImageOutcome.FETCHED), 0),
         "faces": len(verified),
-        "faces_ok": len(ok),
-        "triplets": len(triplets),
-        "triplets_ok": triplets_ok,
-        "records": count,
-        "record_shards": record_shards,
-        "no_consensus": triplets_ok - count,
+        "faces_ok": len(verified.ok),
+        "triplets": selection.planned,
+        "triplets_ok": selection.surviving,
+        "records": len(selection),
+        "record_shards": selection.record_shards,
+        "no_consensus": selection.surviving - len(selection),
         "types": {str(kind): types[kind] for kind in (1, 2, 3)},
-        "outcomes": {
-            "images": dict(image_outcomes),
-            "faces": dict(sorted(Counter(verified["outcome"].to_pylist()).items())),
-        },
+        "outcomes": {"images": dict(image_outcomes), "faces": dict(verified.outcomes)},
     }
-    return Survivors(
-        kept.select(tables.COLLECTED.names).cast(tables.COLLECTED), faces.cast(tables.COLLECTED_FACES), funnel
-    )
 
 
-def content_digest(triplets: pa.Table, faces: pa.Table) -> str:
-    """64 hex digits of all that records are made from, but for where the crops lie: that differs with the shards."""
+def content_digest(selection: Selection, faces: pa.Table, used: NDArray[np.int64]) -> str:
+    """64 hex digits of all that records are made from, but for where the crops lie: that differs with the shards.
+
+    ``used`` are the rows of ``faces`` (COLLECTED_FACES) that the triplets use.
+    """
     digest = hashlib.sha256()
-    for name in (*_FACES, "line", "type", "odd_one_out", "record_shard", "votes"):
-        _update(digest, triplets[name])
-    by_id = faces.sort_by("face_id")
+    starts = range(0, len(selection), ROW_GROUP)
+    for name in (*FACES, "line", "type", "odd_one_out", "record_shard"):
+        _update(digest, (selection.column(name, start) for start in starts))
+        digest.update(b"\0")
+    _update(digest, (pc.list_value_length(selection.column("votes", start)) for start in starts))
+    _update(digest, (pc.list_flatten(selection.column("votes", start)) for start in starts))
+    digest.update(b"\0")
+    by_id = used[pc.sort_indices(selection.ids.take(pa.array(used))).to_numpy()]
     for name in ("face_id", "image_id", "crop_sha256", "confidence", "detector"):
-        _update(digest, by_id[name])
+        _update(digest, (part[name].combine_chunks() for part in _parts(faces.select([name]), by_id)))
+        digest.update(b"\0")
     return digest.hexdigest()
 
 
-def _update(digest: Any, column: pa.ChunkedArray) -> None:
-    if pa.types.is_string(column.type):
-        digest.update("\n".join(column.to_pylist()).encode())
-    elif pa.types.is_list(column.type):
-        digest.update(pc.list_value_length(column).to_numpy().tobytes() + pc.list_flatten(column).to_numpy().tobytes())
-    else:
-        digest.update(column.to_numpy().tobytes())
-    digest.update(b"\0")
+def _update(digest: Any, parts: Iterable[pa.Array]) -> None:
+    """Take in a column: texts with a line end between them, or numbers as they lie in memory."""
+    for number, part in enumerate(parts):
+        if pa.types.is_string(part.type):
+            digest.update((b"\n" if number else b"") + "\n".join(part.to_pylist()).encode())
+        else:
+            digest.update(part.to_numpy().tobytes())
+        tables.release_memory()
 
 
-def _shuffle_keys(lines: np.ndarray[Any, Any], seed: int) -> np.ndarray[Any, Any]:
-    """A 64-bit hash of (seed, line) for each line: an order that no library's generator can change."""
-    key = struct.pack("<q", seed)
-    hashes = [hashlib.blake2b(struct.pack("<q", line), digest_size=8, key=key).digest() for line in lines.tolist()]
-    return np.frombuffer(b"".join(hashes), dtype=">u8")
+def _parts(faces: pa.Table, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
+    for start in range(0, len(rows), ROW_GROUP):
+        yield faces.take(pa.array(rows[start : start + ROW_GROUP]))
 
 
-def _verified(storage: Storage, split: str, manifests: Sequence[str]) -> pa.Table:
-    """The faces' manifests of all shards as one table, with the shard as a column; ``manifests`` are their digests."""
-    columns = [name for name in tables.COLLECTED_FACES.names if name != "shard"] + ["outcome"]
-
-    def read(shard: int) -> pa.Table:
-        path = f"{layout.faces_dir(split, shard)}/{layout.FACES_TABLE}"
-        try:
-            table = tables.read_table(storage, path, columns=columns)
-        except (OSError, pa.ArrowInvalid):
-            raise RunFailed(_advice(path, "faces")) from None
-        rows = zip(
-            *(table[name].to_pylist() for name in ("face_id", "outcome", "crop_name", "crop_sha256")), strict=True
-        )
-        if tables.verified_digest(rows) != manifests[shard]:
-            raise RunFailed(_advice(path, "faces"))
-        return table.append_column("shard", pa.array(np.full(len(table), shard, dtype=np.int32)))
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        return pa.concat_tables(pool.map(read, range(len(manifests))))
-
-
-def _unknown_faces(triplets: pa.Table, verified: pa.Table) -> int:
-    """How many faces of the triplets have no row in ``verified``, where each planned face must have one."""
-    used = pc.unique(pa.chunked_array([chunk for name in _FACES for chunk in triplets[name].chunks], type=pa.string()))
-    known = pc.sum(pc.is_in(used, value_set=verified["face_id"].combine_chunks()), min_count=0)
-    return len(used) - int(known.as_py())
-
-
-def _advice(path: str, step: str) -> str:
-    return (
-        f"{path} is missing, spoiled or of another run than its marker: delete the marker beside it and run the "
-        f"{step} step again"
-    )
-
-
-def _write(storage: Storage, parameters: Parameters, survivors: Survivors, fingerprint: str) -> Done:
-    split = parameters.split
+def _write(
+    storage: Storage, split: str, selection: Selection, faces: pa.Table, funnel: Mapping[str, Any], fingerprint: str
+) -> Done:
     directory = layout.collect_dir(split)
+    triplets_path, faces_path = f"{directory}/triplets.parquet", f"{directory}/{layout.FACES_TABLE}"
     # From here on the folder is unfinished, whatever an earlier run left in it.
     storage.delete(f"{directory}/{layout.DONE}")
-    funnel = (json.dumps(survivors.funnel, indent=1) + "\n").encode()
-    storage.write(f"{directory}/funnel.json", funnel)
-    if not survivors.funnel["records"]:
-        raise RunFailed(_where_they_went(split, survivors.funnel))
-    digest = content_digest(survivors.triplets, survivors.faces)
+    funnel_text = (json.dumps(funnel, indent=1) + "\n").encode()
+    storage.write(f"{directory}/funnel.json", funnel_text)
+    if not len(selection):
+        # Nothing of an earlier collection may pass for this one's.
+        _remove_stale_records(storage, split, digest=None)
+        storage.delete(triplets_path)
+        storage.delete(faces_path)
+        raise RunFailed(_where_they_went(split, funnel))
+    used = np.flatnonzero(np.bincount(selection.faces.ravel(), minlength=len(faces)))
+    digest = content_digest(selection, faces, used)
     _remove_stale_records(storage, split, digest)
     written = {
-        "triplets_sha256": tables.write_table(storage, f"{directory}/triplets.parquet", survivors.triplets),
-        "faces_sha256": tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", survivors.faces),
+        "triplets_sha256": tables.write_row_groups(storage, triplets_path, tables.COLLECTED, selection.row_groups()),
+        "faces_sha256": tables.write_row_groups(storage, faces_path, tables.COLLECTED_FACES, _parts(faces, used)),
     }
-    event("collected", _summary(split, survivors.funnel), funnel=survivors.funnel)
-    counts = {key: value for key, value in survivors.funnel.items() if isinstance(value, int)}
-    details = {"funnel_sha256": hashlib.sha256(funnel).hexdigest(), **written}
+    event("collected", _summary(split, funnel), funnel=funnel)
+    counts = {key: value for key, value in funnel.items() if isinstance(value, int)}
+    details = {"funnel_sha256": hashlib.sha256(funnel_text).hexdigest(), **written}
     return write_done(storage, directory, Done("collect", fingerprint, digest, counts, details))
 
 
-def _remove_stale_records(storage: Storage, split: str, digest: str) -> None:
-    """Delete the split's record files of other collections than ``digest``: readers take in whatever lies there."""
+def _remove_stale_records(storage: Storage, split: str, digest: str | None) -> None:
+    """Delete the split's record files of other collections than ``digest``: readers take in whatever lies there.
+
+    None: there is no collection, so all of them go.
+    """
     paths = {entry.path for entry in storage.list("records") if f"-{layout.RECORD_SPLIT[split]}-" in entry.path}
     markers = sorted(path for path in paths if path.startswith("records/_done/"))
     done = read_markers(storage, [path.removesuffix(f"/{layout.DONE}") for path in markers])
     current = {
-        path for path, marker in zip(markers, done, strict=True) if marker and marker.details.get("collect") == digest
+        path
+        for path, marker in zip(markers, done, strict=True)
+        if marker and digest and marker.details.get("collect") == digest
     }
     kept = current | {f"records/{path.split('/')[2]}" for path in current}
     # Markers come first, so that none outlives what it marks.

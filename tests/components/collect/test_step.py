@@ -157,6 +157,29 @@ def test_nothing_left_is_said_with_the_reasons(tmp_path: Path) -> None:
     assert read_done(open_storage(str(tmp_path)), "collect/train") is None
 
 
+def test_nothing_left_leaves_nothing_of_an_earlier_collection(tmp_path: Path) -> None:
+    write(tmp_path, Scene.of(20, 8))
+    write(tmp_path, Scene.of(20, 8), layout.EVAL)
+    storage = open_storage(str(tmp_path))
+    for split in layout.SPLITS:
+        run(Parameters(str(tmp_path), split))
+        done = read_done(storage, layout.collect_dir(split))
+        assert done is not None
+        storage.write(layout.record_file(split, 0, 1), b"x")
+        write_done(
+            storage, layout.record_done_dir(split, 0, 1), Done("datagen", "f", "d", {}, {"collect": done.digest})
+        )
+    storage.write("records/fec_base-train-00000-of-00002", b"without a marker")
+    write(tmp_path, Scene.of(20, 8, lost=dict.fromkeys(range(4), ImageOutcome.GONE)))
+    with pytest.raises(RunFailed, match="no triplet of train"):
+        run(parameters(tmp_path))
+    assert sorted(contents(tmp_path, "records")) == [
+        "records/_done/fec_base-dev-00000-of-00001/_DONE.json",
+        "records/fec_base-dev-00000-of-00001",
+    ]
+    assert sorted(contents(tmp_path, "collect/train")) == ["collect/train/funnel.json"]
+
+
 @pytest.mark.parametrize(("folder", "step"), [("train", "faces"), ("images/train", "download")])
 def test_unfinished_shards_are_named(tmp_path: Path, folder: str, step: str) -> None:
     write(tmp_path, Scene.of(20), shards=6)

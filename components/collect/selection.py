@@ -1,0 +1,130 @@
+"""The triplets whose three faces survived and whose annotators agree, in the order of the records."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fec import tables
+from fec.tables import ROW_GROUP
+
+FACES: Final = ("face_a", "face_b", "face_c")
+# Of the plan's triplets; who voted is half of what they weigh.
+PLANNED: Final = [name for name in tables.TRIPLETS.names if name != "annotators"]
+_VOTES: Final = tables.COLLECTED.field("votes").type
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The triplets that become records, some 30 bytes each, in the order of the plan; ``order`` is that of the records.
+
+    ``faces``: int32 [n, 3], places in ``ids``. ``line``: int32 [n]; ``type``, ``odd_one_out``: int8 [n], 1..3;
+    ``votes``: a list of int8 each. ``planned`` and ``surviving`` count the triplets of the plan, and those with three
+    good faces; ``unknown`` the faces of the plan's triplets that no manifest has.
+    """
+
+    ids: pa.Array
+    faces: NDArray[np.int32]
+    line: NDArray[np.int32]
+    type: NDArray[np.int8]
+    odd_one_out: NDArray[np.int8]
+    votes: pa.ListArray
+    order: NDArray[np.int64]
+    record_shards: int
+    planned: int
+    surviving: int
+    unknown: int
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    def row_groups(self) -> Iterator[pa.Table]:
+        """The triplets as COLLECTED, ROW_GROUP at a time, in the order of the records."""
+        for start in range(0, len(self), ROW_GROUP):
+            columns = [self.column(name, start) for name in tables.COLLECTED.names]
+            yield pa.table(columns, schema=tables.COLLECTED)
+
+    def column(self, name: str, start: int) -> pa.Array:
+        """A column of COLLECTED, ROW_GROUP rows of it or those up to the end, in the order of the records."""
+        rows = self.order[start : start + ROW_GROUP]
+        if name in FACES:
+            return self.ids.take(pa.array(self.faces[rows, FACES.index(name)]))
+        if name == "votes":
+            return self.votes.take(pa.array(rows))
+        if name == "record_shard":
+            places = np.arange(start, start + len(rows), dtype=np.int64)
+            return pa.array(places * self.record_shards // len(self), pa.int32())
+        return pa.array(getattr(self, name)[rows])
+
+
+def select(
+    batches: Iterable[pa.RecordBatch],
+    ids: pa.Array,
+    good: int,
+    seed: int,
+    triplets_per_record_shard: int,
+    record_shards: int,
+) -> Selection:
+    """What survives of the plan's triplets (PLANNED), where the first ``good`` faces of ``ids`` are good ones.
+
+    The order depends on the seed and each triplet's line only, so it is the same however the images were
+    spread over shards. ``record_shards`` 0: as many as ``triplets_per_record_shard`` asks for.
+    """
+    faces, lines = [np.empty((0, 3), np.int32)], [np.empty(0, np.int32)]
+    types, odd = [np.empty(0, np.int8)], [np.empty(0, np.int8)]
+    votes = [pa.array([], _VOTES)]
+    planned = surviving = 0
+    unknown: set[str] = set()
+    for batch in batches:
+        places = np.stack([_places(batch[name], ids) for name in FACES], axis=1)
+        for place, name in enumerate(FACES):
+            unknown.update(batch[name].filter(pa.array(places[:, place] < 0)).to_pylist())
+        survives = ((places >= 0) & (places < good)).all(axis=1)
+        kept = survives & batch["odd_one_out"].is_valid().to_numpy(zero_copy_only=False)
+        planned += len(batch)
+        surviving += int(survives.sum())
+        part = batch.filter(pa.array(kept))
+        faces.append(places[kept])
+        lines.append(part["line"].to_numpy())
+        types.append(part["type"].to_numpy())
+        odd.append(part["odd_one_out"].to_numpy())
+        votes.append(part["votes"].cast(_VOTES))
+    line = np.concatenate(lines)
+    shards = record_shards or -(-len(line) // triplets_per_record_shard)
+    return Selection(
+        ids,
+        np.concatenate(faces),
+        line,
+        np.concatenate(types),
+        np.concatenate(odd),
+        pa.concat_arrays(votes),
+        np.argsort(_shuffle_keys(line, seed), kind="stable"),
+        min(len(line), shards),
+        planned,
+        surviving,
+        len(unknown),
+    )
+
+
+def _places(face_ids: pa.Array, ids: pa.Array) -> NDArray[np.int32]:
+    places: NDArray[np.int32] = pc.index_in(face_ids, value_set=ids).fill_null(-1).to_numpy()
+    return places
+
+
+def _shuffle_keys(lines: NDArray[np.int32], seed: int) -> NDArray[np.uint64]:
+    """A 64-bit hash of (seed, line) for each line: an order that no library's generator can change."""
+    key = struct.pack("<q", seed)
+    keys = np.empty(len(lines), np.uint64)
+    for start in range(0, len(lines), ROW_GROUP):
+        part = lines[start : start + ROW_GROUP].tolist()
+        hashes = [hashlib.blake2b(struct.pack("<q", line), digest_size=8, key=key).digest() for line in part]
+        keys[start : start + ROW_GROUP] = np.frombuffer(b"".join(hashes), dtype=">u8")
+    return keys

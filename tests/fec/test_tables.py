@@ -1,0 +1,60 @@
+"""Tables written and read a part at a time are those written and read whole."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fec import identity, tables
+from fec.storage import LocalStorage
+
+COUNT = tables.ROW_GROUP + 5000
+
+
+def faces() -> pa.Table:
+    """COLLECTED_FACES, more than a row group of them."""
+    numbers = [f"{number:016x}" for number in range(COUNT)]
+    columns = {
+        "face_id": numbers,
+        "image_id": numbers[::-1],
+        "shard": np.arange(COUNT, dtype=np.int32) // 50,
+        "crop_name": [f"cropped@{number}.jpg" for number in range(COUNT)],
+        "crop_sha256": numbers,
+        "confidence": np.linspace(0, 1, COUNT, dtype=np.float32),
+        "detector": ["yunet"] * COUNT,
+    }
+    return pa.table([columns[name] for name in tables.COLLECTED_FACES.names], schema=tables.COLLECTED_FACES)
+
+
+def test_row_groups_are_the_bytes_of_the_whole_table(tmp_path: Path) -> None:
+    storage, table = LocalStorage(str(tmp_path)), faces()
+    whole = tables.write_table(storage, "whole.parquet", table)
+    groups = (table.slice(start, tables.ROW_GROUP) for start in range(0, COUNT, tables.ROW_GROUP))
+    parts = tables.write_row_groups(storage, "parts.parquet", tables.COLLECTED_FACES, groups)
+    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert parts == whole
+    assert not (tmp_path / ".work").exists()
+
+
+def test_batches_are_the_table_in_its_order(tmp_path: Path) -> None:
+    storage, table = LocalStorage(str(tmp_path)), faces()
+    tables.write_table(storage, "faces.parquet", table)
+    columns = ["confidence", "face_id"]
+    batches = list(tables.read_batches(storage, "faces.parquet", columns))
+    assert max(map(len, batches)) <= tables.ROW_GROUP
+    for name in columns:
+        assert pa.chunked_array([batch[name] for batch in batches]).equals(table[name])
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    storage = LocalStorage(str(tmp_path))
+    tables.write_table(storage, "faces.parquet", faces())
+    with pytest.raises(pa.ArrowInvalid, match="votes"):
+        list(tables.read_batches(storage, "faces.parquet", ["face_id", "votes"]))
+
+
+@pytest.mark.parametrize("count", [0, 1, 4096, 10_000])
+def test_the_digest_of_a_faces_manifest_is_the_fingerprint_of_its_rows(count: int) -> None:
+    rows = [(f"{number:016x}", "ok" if number % 3 else "no_face", None, f"é{number}") for number in range(count)]
+    assert tables.verified_digest(iter(rows)) == identity.fingerprint({"faces": [list(row) for row in rows]})
