@@ -209,7 +209,7 @@ def read_batches(storage: Storage, path: str, columns: Sequence[str]) -> Iterato
 
     Raises FileNotFoundError if there is no such table, other OSErrors and ArrowInvalid if it cannot be read.
     """
-    with storage.local_copy(path) as copy, _checked(copy) as file:
+    with storage.local_copy(path) as copy, parquet_file(copy) as file:
         if missing := set(columns) - set(file.schema_arrow.names):
             raise pa.ArrowInvalid(f"{path} has no columns {sorted(missing)}")
         for batch in file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
@@ -217,7 +217,8 @@ def read_batches(storage: Storage, path: str, columns: Sequence[str]) -> Iterato
             release_memory()
 
 
-def _checked(source: Any) -> pq.ParquetFile:
+def parquet_file(source: Any) -> pq.ParquetFile:
+    """A table to be read bit by bit, whose pages are held against their checksums."""
     return pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from fec import layout, tables
 from fec.errors import RunFailed
@@ -77,9 +76,7 @@ def advice(path: str, step: str) -> str:
 def _manifest(storage: Storage, split: str, shard: int, digest: str) -> pa.Table:
     path = f"{layout.faces_dir(split, shard)}/{layout.FACES_TABLE}"
     try:
-        with pq.ParquetFile(
-            pa.BufferReader(storage.read(path)), pre_buffer=False, page_checksum_verification=True
-        ) as file:
+        with tables.parquet_file(pa.BufferReader(storage.read(path))) as file:
             table = file.read(_COLUMNS, use_threads=False)
             found = tables.verified_digest(_rows(table))
     except (OSError, KeyError, pa.ArrowInvalid):
