@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -113,15 +114,20 @@ def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint:
     image_ids, host_keys, face_ids = inventory.image_ids(), inventory.host_keys(), inventory.face_ids()
     shard_of = partition(zip(image_ids, host_keys, strict=True), num_shards, width)
 
-    triplets = inventory.triplets_table(face_ids, parameters.agreement)
-    written = {
-        name: tables.write_table(storage, f"{directory}/{name}.parquet", table)
-        for name, table in (
-            ("images", inventory.images_table(image_ids, host_keys, shard_of)),
-            ("faces", inventory.faces_table(image_ids, face_ids, shard_of)),
-            ("triplets", triplets),
-        )
+    # One at a time: each weighs as much as all that was read.
+    written: dict[str, str] = {}
+    makers: dict[str, Callable[[], Any]] = {
+        "images": lambda: inventory.images_table(image_ids, host_keys, shard_of),
+        "faces": lambda: inventory.faces_table(image_ids, face_ids, shard_of),
+        "triplets": lambda: inventory.triplets_table(face_ids, parameters.agreement),
     }
+    for name, table_of in makers.items():
+        table = table_of()
+        written[name] = tables.write_table(storage, f"{directory}/{name}.parquet", table)
+        if name == "triplets":
+            without_consensus = table["odd_one_out"].null_count
+        del table
+        tables.release_memory()
 
     hosts = Counter(host_keys)
     largest = sorted(hosts.items(), key=lambda host: (-host[1], host[0]))[:LARGEST_HOSTS]
@@ -131,7 +137,7 @@ def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint:
         "malformed": tally.malformed,
         "clipped_boxes": tally.clipped_boxes,
         "triplets": len(inventory),
-        "triplets_with_consensus": len(inventory) - triplets["odd_one_out"].null_count,
+        "triplets_with_consensus": len(inventory) - without_consensus,
         "images": len(image_ids),
         "faces": len(face_ids),
         "hosts": len(hosts),
