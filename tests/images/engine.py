@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -111,6 +112,11 @@ def base_image() -> str:
             _bootstrap(packed)
         path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         subprocess.run(["docker", "import", "--change", path, str(packed), BASE_IMAGE], check=True, capture_output=True)
+    tried = subprocess.run(
+        ["docker", "run", "--rm", "--network", "host", BASE_IMAGE, "true"], capture_output=True, text=True, timeout=120
+    )
+    if tried.returncode:
+        raise Unavailable(f"the engine starts no container: {tried.stderr.strip()}")
     return BASE_IMAGE
 
 
@@ -120,6 +126,11 @@ def _bootstrap(packed: Path) -> None:
     root = CACHE / "bookworm"
     shutil.rmtree(root, ignore_errors=True)
     root.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.mknod(root.parent / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        (root.parent / "null").unlink()
+    except OSError as error:
+        raise Unavailable(f"debootstrap makes device nodes, and {root.parent} takes none: {error.strerror}") from None
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR]
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
     if made.returncode:
