@@ -172,9 +172,11 @@ def _where_they_went(split: str, funnel: Mapping[str, Any]) -> str:
         lost = {name: n for name, n in funnel["outcomes"][kind].items() if name != good}
         return ", ".join(f"{name} {n:,}" for name, n in sorted(lost.items(), key=lambda item: -item[1])) or "none"
 
+    refused = ImageOutcome.ADDRESS_NOT_ALLOWED in funnel["outcomes"]["images"]
+    hint = ". If images are on a network of yours, name it with --allow-network" if refused else ""
     return (
         f"no triplet of {split} is left to train on: of {funnel['images']:,} images {funnel['fetched']:,} were fetched "
         f"(lost: {losses('images', 'fetched')}), of {funnel['faces']:,} faces {funnel['faces_ok']:,} verified "
         f"(lost: {losses('faces', 'ok')}), of {funnel['triplets']:,} triplets {funnel['triplets_ok']:,} survived, "
-        f"{funnel['no_consensus']:,} of them without a consensus; see {layout.collect_dir(split)}/funnel.json"
+        f"{funnel['no_consensus']:,} of them without a consensus; see {layout.collect_dir(split)}/funnel.json{hint}"
     )
