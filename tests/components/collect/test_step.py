@@ -159,7 +159,7 @@ def test_nothing_left_is_said_with_the_reasons(tmp_path: Path) -> None:
 
 def test_refused_addresses_bring_the_option_that_allows_them_to_mind(tmp_path: Path) -> None:
     write(tmp_path, Scene.of(20, 8, lost=dict.fromkeys(range(4), ImageOutcome.ADDRESS_NOT_ALLOWED)))
-    with pytest.raises(RunFailed, match="name it with --allow-network$"):
+    with pytest.raises(RunFailed, match=r"name it with --allow-network$"):
         run(parameters(tmp_path))
 
 
