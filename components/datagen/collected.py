@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fec import layout
+from fec import layout, tables
 from fec.done import read_done
 from fec.errors import RunFailed
 from fec.storage import Storage
+
+_ROWS: Final = 8_192
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,8 @@ def read_collected(storage: Storage, split: str, triplets: int) -> Collected:
         _table(storage, split, layout.FACES_TABLE, "faces_sha256") as path,
         _table(storage, split, "triplets.parquet", "triplets_sha256") as triplets_path,
     ):
-        faces = pq.read_table(path, use_threads=False, pre_buffer=False).combine_chunks()
-        collected = _read(faces, triplets_path, triplets)
-    # What reading took for a while is twice what it gave.
-    pa.default_memory_pool().release_unused()
+        collected = _read(pa.Table.from_batches(_batches(path)), triplets_path, triplets)
+    tables.release_memory()
     return collected
 
 
@@ -76,20 +75,28 @@ def _table(storage: Storage, split: str, name: str, digest: str) -> Iterator[Pat
 def _read(faces: pa.Table, path: Path, triplets: int) -> Collected:
     ids = faces["face_id"].combine_chunks()
     used, odd, kind, votes, lengths = [], [], [], [], []
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        left = triplets
-        for batch in file.iter_batches(use_threads=False):
-            part = batch.slice(0, left)
-            used.append(np.stack([_rows(part[name], ids) for name in ("face_a", "face_b", "face_c")], axis=1))
-            odd.append(part["odd_one_out"].to_numpy())
-            kind.append(part["type"].to_numpy())
-            votes.append(part["votes"].flatten().to_numpy().tobytes())
-            lengths.append(pc.list_value_length(part["votes"]).to_numpy())
-            left -= len(part)
-            if not left:
-                break
+    left = triplets
+    for batch in _batches(path):
+        part = batch.slice(0, left)
+        used.append(np.stack([_rows(part[name], ids) for name in ("face_a", "face_b", "face_c")], axis=1))
+        # Copies, which hold on to nothing of the batch.
+        odd.append(part["odd_one_out"].to_numpy().copy())
+        kind.append(part["type"].to_numpy().copy())
+        votes.append(part["votes"].flatten().to_numpy().tobytes())
+        lengths.append(pc.list_value_length(part["votes"]).to_numpy())
+        left -= len(part)
+        if not left:
+            break
     ends = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
     return Collected(faces, np.concatenate(used), np.concatenate(odd), np.concatenate(kind), b"".join(votes), ends)
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of a table, few at a time: what Arrow takes to read them is many times what they weigh."""
+    with tables.parquet_file(path) as file:
+        for batch in file.iter_batches(_ROWS, use_threads=False):
+            yield batch
+            tables.release_memory()
 
 
 def _rows(face_ids: Any, known: Any) -> NDArray[np.int32]:
