@@ -31,14 +31,15 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
         str(tmp_path),
     )
     storage = open_storage(str(tmp_path))
-    seen = set()
-    for _ in range(100):
+    seen: set[bytes] = set()
+    reads = 0
+    while reads < 100 or len(seen) < 2:  # a busy machine may let the writer wait
+        reads += 1
         data = storage.read("a/file")
         assert data == data[:1] * 500_000
         seen.add(data[:1])
     writer.send_signal(signal.SIGKILL)
     writer.communicate()
-    assert len(seen) > 1
     assert len(storage.read("a/file")) == 500_000
 
 
