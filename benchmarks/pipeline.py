@@ -7,9 +7,9 @@ from pathlib import Path
 
 from kfp import compiler
 
-from pipelines import limits
-from pipelines.fec import pipeline
-from pipelines.options import CompileOptions
+from pipelines.graph import limits
+from pipelines.graph.options import CompileOptions
+from pipelines.pipeline import pipeline
 
 NUM_TRAIN_SHARDS, NUM_EVAL_SHARDS = 2000, 200
 

@@ -46,7 +46,7 @@ def test_imports_go_one_way(layer: str) -> None:
         ("fec/x.py", "components.plan", False),
         ("components/plan/step.py", "components.faces.step", False),
         ("components/plan/step.py", "components.plan.hosts", True),
-        ("pipelines/fec.py", "components.plan.component", True),
+        ("pipelines/pipeline.py", "components.plan.component", True),
         ("components/plan/step.py", "fec.layout", True),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fec import command
 from fec.errors import ConfigurationError
-from pipelines.options import CompileOptions
+from pipelines.graph.options import CompileOptions
 
 SUMMARY = "Write the pipeline as YAML, for the KFP UI, `kfp pipeline create` or `kfp run create`."
 
@@ -27,8 +27,8 @@ def run(options: argparse.Namespace) -> int:
 
     from kfp import compiler
 
-    from pipelines import limits
-    from pipelines.fec import pipeline
+    from pipelines.graph import limits
+    from pipelines.pipeline import pipeline
 
     compiler.Compiler().compile(pipeline_func=pipeline(compile_options), package_path=str(output))
     limits.check(output, compile_options.max_groups)

@@ -11,7 +11,7 @@ from fec.annotations import Triplet, read_rows
 from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN
 from fec.storage import open_storage
-from pipelines.arguments import RunArguments
+from pipelines.local.arguments import RunArguments
 
 SUMMARY = "Run the whole pipeline on real photographs, from a web server that it starts on this machine."
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from fec import command
 from fec.command import parameter
 from fec.errors import ConfigurationError
-from pipelines import arguments
-from pipelines.arguments import RunArguments
+from pipelines.local import arguments
+from pipelines.local.arguments import RunArguments
 
 SUMMARY = "Try every step on one small shard and train one step, in under a minute: to be run before a long job."
 
@@ -41,9 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from pipelines.supervision import Stopped
+    from pipelines.local.supervision import Stopped
+    from pipelines.local.trial import Trial
     from pipelines.t2t import interpreter
-    from pipelines.trial import Trial
 
     given = command.parameters_from(DevArguments, options)
     if bool(given.train_csv) != bool(given.eval_csv):
@@ -86,7 +86,7 @@ def _on_the_demo(given: DevArguments, stack: contextlib.ExitStack) -> DevArgumen
     from pipelines.commands.demo import LOOPBACK, REQUESTS_PER_SECOND
     from pipelines.demo.scenario import scenario
     from pipelines.demo.site import serve
-    from pipelines.trial import MAX_TRIPLETS
+    from pipelines.local.trial import MAX_TRIPLETS
 
     site = stack.enter_context(serve(scenario(portraits=30, train_triplets=MAX_TRIPLETS, eval_triplets=MAX_TRIPLETS)))
     csvs = site.write_csvs(Path(stack.enter_context(tempfile.TemporaryDirectory())))

@@ -9,8 +9,8 @@ import time
 
 from fec import command
 from fec.images import DATA_IMAGE, TRAIN_IMAGE
-from pipelines import arguments
-from pipelines.arguments import RunArguments
+from pipelines.local import arguments
+from pipelines.local.arguments import RunArguments
 
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."
 
@@ -38,10 +38,10 @@ def finish(run_arguments: RunArguments, *, as_json: bool, images: tuple[str, str
 
     ``images``, of the data steps and of training, makes containers of the tasks.
     """
-    from pipelines import containers
-    from pipelines.execution import execute
-    from pipelines.summary import read
-    from pipelines.supervision import Stopped
+    from pipelines.local import containers
+    from pipelines.local.execution import execute
+    from pipelines.local.summary import read
+    from pipelines.local.supervision import Stopped
 
     started = time.monotonic()
     arguments.check(run_arguments)

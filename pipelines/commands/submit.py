@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fec import command
 from fec.errors import ConfigurationError
-from pipelines.kfp_endpoint import Access
-from pipelines.options import CompileOptions
+from pipelines.graph.options import CompileOptions
+from pipelines.kubeflow.endpoint import Access
 
 # The exit code of a command that Ctrl-C ended, as shells have it.
 INTERRUPTED = 130
@@ -46,9 +46,10 @@ def run(options: argparse.Namespace) -> int:
     if options.timeout < 0 or options.poll_interval <= 0:
         raise ConfigurationError("--timeout must be 0 or more, and --poll-interval more than 0 seconds")
 
-    from pipelines import limits, runtime_parameters, submit
-    from pipelines.compiled import read_spec
-    from pipelines.kfp_endpoint import connect
+    from pipelines.graph import limits, runtime_parameters
+    from pipelines.graph.compiled import read_spec
+    from pipelines.kubeflow import submit
+    from pipelines.kubeflow.endpoint import connect
 
     with tempfile.TemporaryDirectory() as folder:
         package = Path(options.package_file or Path(folder, "fec_pipeline.yaml"))
@@ -82,6 +83,6 @@ def run(options: argparse.Namespace) -> int:
 def _compile(options: CompileOptions, package: Path) -> None:
     from kfp import compiler
 
-    from pipelines.fec import pipeline
+    from pipelines.pipeline import pipeline
 
     compiler.Compiler().compile(pipeline_func=pipeline(options), package_path=str(package))

@@ -17,7 +17,7 @@ from fec import command, layout
 from fec.command import parameter
 from fec.errors import ConfigurationError
 from fec.images import DATA_IMAGE
-from pipelines import spot
+from pipelines.graph import spot
 from pipelines.jobs import syntax
 
 # The steps that work shard by shard, with what one pod of each needs.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fec.errors import ConfigurationError
-from pipelines.child import run_child
-from pipelines.supervision import Stopped
+from pipelines.local.child import run_child
+from pipelines.local.supervision import Stopped
 from pipelines.t2t import compat
 
 DATAGEN: Final = "datagen"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from fec.command import reported
-from pipelines.local import lifeline
+from pipelines.local.process import lifeline
 from pipelines.t2t.programs import become
 
 if __name__ == "__main__":

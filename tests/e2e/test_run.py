@@ -108,8 +108,8 @@ def running_on(folder: Path) -> list[str]:
 CLUSTERS = """
 import json, sys
 from kfp import local
-from pipelines.fec import pipeline
-from pipelines.options import CompileOptions
+from pipelines.pipeline import pipeline
+from pipelines.graph.options import CompileOptions
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[1])
 pipeline(CompileOptions(retries=0))(**json.loads(sys.argv[2]))
 """

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from fec.layout import EVAL, TRAIN
-from pipelines import containers
 from pipelines.demo.scenario import scenario
 from pipelines.demo.site import Site, serve
+from pipelines.local import containers
 from tests.images.conftest import Image
 
 Built = Callable[[str], Image]

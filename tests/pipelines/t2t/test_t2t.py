@@ -25,7 +25,7 @@ from tests.fec.conftest import BUCKET, google_emulator, use_google
 
 __all__ = ["google_emulator", "use_google"]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEPS = [(component.t2t_datagen, datagen_step), (component.t2t_train, training_step)]
 
 

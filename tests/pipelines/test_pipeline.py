@@ -13,9 +13,9 @@ from kfp import compiler
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from fec.errors import ConfigurationError
-from pipelines.arguments import RunArguments, for_pipeline
-from pipelines.fec import fec, pipeline
-from pipelines.options import LOCAL, CompileOptions
+from pipelines.graph.options import LOCAL, CompileOptions
+from pipelines.local.arguments import RunArguments, for_pipeline
+from pipelines.pipeline import fec, pipeline
 
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 64 * 1024
@@ -38,7 +38,7 @@ def test_fec_compile_and_kfp_compile_give_the_same_file(tmp_path: Path, compiled
     python = Path(sys.executable)
     for command in (
         [str(python), "-m", "pipelines.cli", "compile", "-o", str(ours)],
-        [str(python.with_name("kfp")), "dsl", "compile", "--py", "pipelines/fec.py", "--output", str(theirs)],
+        [str(python.with_name("kfp")), "dsl", "compile", "--py", "pipelines/pipeline.py", "--output", str(theirs)],
     ):
         subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=ROOT)
     assert ours.read_bytes() == theirs.read_bytes() == compiled.read_bytes()

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from fec.errors import ConfigurationError, FecError, RunFailed
-from pipelines import local
-from pipelines.containers import Containers, remove_leftovers
-from pipelines.display import Display, event_in, failed_task_in
-from pipelines.supervision import Supervised, supervised
-from pipelines.workplace import Workplace, workplace
+from pipelines.local import process as local
+from pipelines.local.containers import Containers, remove_leftovers
+from pipelines.local.display import Display, event_in, failed_task_in
+from pipelines.local.run_folder import RunFolder, run_folder
+from pipelines.local.supervision import Supervised, supervised
 
 
 def execute(arguments: Mapping[str, Any], stream: TextIO, containers: Containers | None = None) -> str:
@@ -26,28 +26,28 @@ def execute(arguments: Mapping[str, Any], stream: TextIO, containers: Containers
     Raises ConfigurationError or RunFailed with the failed step's own words, Stopped if a signal asked for the
     end. Whatever is raised, no process is left running, and the same call goes on where this one was.
     """
-    with workplace(arguments["root"]) as place:
-        (place.folder / local.ARGUMENTS).write_text(json.dumps(arguments))
+    with run_folder(arguments["root"]) as folder:
+        (folder.path / local.ARGUMENTS).write_text(json.dumps(arguments))
         try:
-            with _cleaned(place, containers):
-                _run(place, stream)
+            with _cleaned(folder, containers):
+                _run(folder, stream)
         except FecError as error:
-            raise type(error)(f"{error} (log: {place.log})") from None
-        return str(json.loads((place.folder / local.OUTPUTS).read_text())["Output"])
+            raise type(error)(f"{error} (log: {folder.log})") from None
+        return str(json.loads((folder.path / local.OUTPUTS).read_text())["Output"])
 
 
 @contextmanager
-def _cleaned(place: Workplace, containers: Containers | None) -> Iterator[None]:
+def _cleaned(folder: RunFolder, containers: Containers | None) -> Iterator[None]:
     """With containers: without those an earlier run left, and leaving none. Killing a run's processes does not."""
     if containers is None:
         yield
         return
-    containers.save(place.folder)
-    remove_leftovers(place.folder)
+    containers.save(folder.path)
+    remove_leftovers(folder.path)
     try:
         yield
     finally:
-        remove_leftovers(place.folder)
+        remove_leftovers(folder.path)
 
 
 @dataclass
@@ -82,12 +82,12 @@ class _Failures:
         return RunFailed(f"the pipeline's process {how}: {self.last_line}")
 
 
-def _run(place: Workplace, stream: TextIO) -> None:
-    command = [sys.executable, "-m", local.__name__, str(place.folder)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(place.temporary)}
+def _run(folder: RunFolder, stream: TextIO) -> None:
+    command = [sys.executable, "-m", local.__name__, str(folder.path)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder.temporary)}
     display = Display(stream, live=stream.isatty())
     failures = _Failures()
-    with open(place.log, "w") as log, supervised(command, environment, inherited=[place.lock]) as process:
+    with open(folder.log, "w") as log, supervised(command, environment, inherited=[folder.lock]) as process:
         try:
             _watch(process, log, display, failures)
         finally:

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.supervision import supervised
+from pipelines.local.supervision import supervised
 
-# A child as pipelines.local is one: a lifeline, and below it a shell with a process of its own.
+# A child as pipelines.local.process is one: a lifeline, and below it a shell with a process of its own.
 CHILD = """
 import subprocess, sys
-from pipelines.local import lifeline
+from pipelines.local.process import lifeline
 with lifeline():
     print("up", flush=True)
     subprocess.run(["sh", "-c", f"echo $$ >> {sys.argv[1]}; sleep 60 & echo $! >> {sys.argv[1]}; wait"])
 """
 PARENT = """
 import os, sys
-from pipelines.supervision import supervised
+from pipelines.local.supervision import supervised
 with supervised([sys.executable, "-c", sys.argv[2], sys.argv[1]], os.environ) as process:
     for line in process.lines():
         print(line, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipelines.options import CompileOptions
+from pipelines.graph.options import CompileOptions
 
 # Where every step keeps its unfinished work.
 SCRATCH: Final = "/tmp"  # noqa: S108 - of the pod

@@ -26,7 +26,7 @@ class RuntimeParameter:
 
 
 def declared(spec: Mapping[str, Any]) -> dict[str, RuntimeParameter]:
-    """The parameters of a compiled pipeline (pipelines.compiled.read_spec), by name."""
+    """The parameters of a compiled pipeline (pipelines.graph.compiled.read_spec), by name."""
     return {
         name: RuntimeParameter(
             name=name,

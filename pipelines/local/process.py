@@ -1,7 +1,7 @@
 """One run of the pipeline on this machine: the process that ``fec run`` starts and watches.
 
-``python -m pipelines.local FOLDER`` reads FOLDER/arguments.json, runs the pipeline with kfp.local and puts what it
-gave into FOLDER/outputs.json. Its standard input is a lifeline: when it ends, the starter is dead, and so is
+``python -m pipelines.local.process FOLDER`` reads FOLDER/arguments.json, runs the pipeline with kfp.local and puts
+what it gave into FOLDER/outputs.json. Its standard input is a lifeline: when it ends, the starter is dead, and so is
 everything here a moment later.
 """
 
@@ -49,9 +49,9 @@ def run(folder: Path) -> int:
     """Run the pipeline with the arguments in ``folder``; 0, or 1 if a task failed."""
     from kfp import local
 
-    from pipelines import containers
-    from pipelines.fec import pipeline
-    from pipelines.options import LOCAL
+    from pipelines.graph.options import LOCAL
+    from pipelines.local import containers
+    from pipelines.pipeline import pipeline
 
     _keep_arguments_whole()
     defined = pipeline(LOCAL)

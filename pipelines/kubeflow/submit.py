@@ -14,7 +14,7 @@ from typing import Any, Final
 from fec.errors import ConfigurationError, RunFailed
 from fec.identity import fingerprint
 from fec.progress import event
-from pipelines.kfp_endpoint import Endpoint, Unavailable, Unreachable
+from pipelines.kubeflow.endpoint import Endpoint, Unavailable, Unreachable
 
 # Hex digits of a version's name: 64 bits tell all files apart that one pipeline will ever have.
 VERSION_DIGITS: Final = 16

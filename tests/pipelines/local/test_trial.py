@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fec.storage import open_storage
-from pipelines.arguments import RunArguments
-from pipelines.trial import MAX_TRIPLETS, Trial, options_of
+from pipelines.local.arguments import RunArguments
+from pipelines.local.trial import MAX_TRIPLETS, Trial, options_of
 
 ROWS = 1000
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.summary import Summary, read
+from pipelines.local.summary import Summary, read
 
 COUNTS = {"images": 80, "fetched": 72, "faces": 83, "faces_ok": 66, "triplets": 300, "triplets_ok": 170, "records": 157}
 OUTCOMES = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fec.errors import ConfigurationError
-from pipelines.compiled import read_spec
+from pipelines.graph.compiled import read_spec
 
 # Of an object in Kubernetes' store, about; Argo's own limit for a workflow is the same.
 MAX_WORKFLOW_BYTES: Final = 1 << 20

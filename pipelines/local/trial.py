@@ -21,9 +21,9 @@ from fec import layout
 from fec.done import read_done
 from fec.layout import EVAL, SPLITS, TRAIN
 from fec.storage import open_storage
-from pipelines.arguments import RunArguments
-from pipelines.child import run_child
-from pipelines.display import Display
+from pipelines.local.arguments import RunArguments
+from pipelines.local.child import run_child
+from pipelines.local.display import Display
 from pipelines.t2t import interpreter
 
 # Triplets of a split that a trial takes at the most: three images each, so a few hundred in all.

@@ -8,8 +8,8 @@ from kfp import compiler, dsl
 
 from fec.errors import ConfigurationError
 from fec.layout import MAX_GROUPS
-from pipelines import limits
-from pipelines.fec import fec
+from pipelines.graph import limits
+from pipelines.pipeline import fec
 
 MAX_FILE_BYTES = 64 << 10
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
-from pipelines.definitions import share
+from pipelines.graph.definitions import share
 
 
 @dsl.component(base_image="python:3.11")

@@ -1,15 +1,10 @@
 """The pipeline: FEC's two lists of URLs in, a trained embedding and its report out.
 
-Both ``fec compile`` and ``kfp dsl compile --py pipelines/fec.py`` make the same file of it.
+Both ``fec compile`` and ``kfp dsl compile --py pipelines/pipeline.py`` make the same file of it.
 """
 
 import contextlib
-from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
-
-if __name__ == "fec":
-    # kfp imports this file by its bare name, which is also that of our package: be that package as well.
-    __path__ = [str(Path(__file__).parents[1] / "fec")]
 
 from kfp import dsl
 
@@ -22,11 +17,11 @@ from components.plan.component import plan
 from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
-from pipelines import spot
-from pipelines.definitions import share
-from pipelines.options import T2T, CompileOptions
+from pipelines.graph import spot
+from pipelines.graph.definitions import share
+from pipelines.graph.options import T2T, CompileOptions
+from pipelines.graph.tasks import Placement, data_task, evaluate_task, summary_task, train_task
 from pipelines.t2t.component import t2t_datagen, t2t_train
-from pipelines.tasks import Placement, data_task, evaluate_task, summary_task, train_task
 
 
 # The groups of record shards, and what the records are made of.

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pipelines.display import Display, event_in, failed_task_in
+from pipelines.local.display import Display, event_in, failed_task_in
 
 
 def progress(done: int, task: str = "download train 0/2", **more: object) -> dict[str, object]:

@@ -16,9 +16,9 @@ import pytest
 from kfp import compiler
 
 from pipelines import cli
-from pipelines.fec import pipeline
-from pipelines.kfp_endpoint import Access
-from pipelines.options import CompileOptions
+from pipelines.graph.options import CompileOptions
+from pipelines.kubeflow.endpoint import Access
+from pipelines.pipeline import pipeline
 from tests.kfp_server.server import FailedTask, PipelinesServer, serving
 
 FOLDER = TemporaryDirectory()
@@ -148,7 +148,7 @@ def test_waiting_outlives_an_outage(server: PipelinesServer) -> None:
 def test_waiting_ends_when_the_api_is_gone_for_too_long(
     server: PipelinesServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipelines.submit.PATIENCE", 0.0)
+    monkeypatch.setattr("pipelines.kubeflow.submit.PATIENCE", 0.0)
     server.outages = 3
     assert submit(server, "--wait", *PARAMETERS) == 1
     assert "the run goes on, and the same command waits for it again" in capsys.readouterr().err
@@ -160,7 +160,7 @@ def test_an_interrupted_wait_leaves_the_run_alone(
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.submit.time.sleep", interrupt)
+    monkeypatch.setattr("pipelines.kubeflow.submit.time.sleep", interrupt)
     assert submit(server, "--wait", *PARAMETERS) == 130
     assert "the run goes on" in capsys.readouterr().err
     assert server.runs[0]["state"] == "RUNNING"

@@ -3,7 +3,7 @@
 import pytest
 
 from fec.errors import ConfigurationError
-from pipelines.accelerators import GPUS, TPUS, Accelerator, accelerator
+from pipelines.graph.accelerators import GPUS, TPUS, Accelerator, accelerator
 
 
 def test_any_gpu_may_be_asked_for_in_any_number() -> None:

@@ -24,25 +24,25 @@ UNFINISHED: Final = "fec-*"
 
 
 @dataclass(frozen=True)
-class Workplace:
+class RunFolder:
     """The folder of one run. ``lock`` is the descriptor that holds it: to be inherited by what must hold it too."""
 
-    folder: Path
+    path: Path
     lock: int
 
     @property
     def temporary(self) -> Path:
         """The temporary folder (TMPDIR) of everything the run starts."""
-        return self.folder / "tmp"
+        return self.path / "tmp"
 
     @property
     def log(self) -> Path:
-        return self.folder / "run.log"
+        return self.path / "run.log"
 
     def clear(self) -> None:
         """Remove what an earlier run left here, but for unfinished work."""
         kept = {self.temporary, *self.temporary.glob(UNFINISHED)}
-        for path in [*self.folder.iterdir(), *self.temporary.glob("*")]:
+        for path in [*self.path.iterdir(), *self.temporary.glob("*")]:
             if path.is_dir() and not path.is_symlink() and path not in kept:
                 shutil.rmtree(path, ignore_errors=True)
             elif path not in kept:
@@ -51,8 +51,8 @@ class Workplace:
 
 
 @contextmanager
-def workplace(root: str) -> Iterator[Workplace]:
-    """The workplace of ``root``, emptied; gone after a body that ends well, kept for its log after one that fails.
+def run_folder(root: str) -> Iterator[RunFolder]:
+    """The run folder of ``root``, emptied; gone after a body that ends well, kept for its log after one that fails.
 
     Raises RunFailed while another run works on the same root.
     """
@@ -62,9 +62,9 @@ def workplace(root: str) -> Iterator[Workplace]:
     lock = _locked(lock_file, root)
     try:
         _make_private(folder)
-        place = Workplace(folder, lock)
-        place.clear()
-        yield place
+        held = RunFolder(folder, lock)
+        held.clear()
+        yield held
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         lock_file.unlink(missing_ok=True)

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from fec.errors import ConfigurationError, FecError, RunFailed
 from fec.progress import event
-from pipelines.display import event_in
-from pipelines.supervision import supervised
+from pipelines.local.display import event_in
+from pipelines.local.supervision import supervised
 
 # Lines of a process that failed which are shown.
 _SHOWN: Final = 40

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import containers
-from pipelines.fec import pipeline
-from pipelines.options import LOCAL
+from pipelines.graph.options import LOCAL
+from pipelines.local import containers
+from pipelines.pipeline import pipeline
 
 
 def test_relative_paths_are_seen_from_where_the_command_was_given(

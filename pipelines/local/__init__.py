@@ -1,0 +1,1 @@
+"""The pipeline on this machine: its process, what it shows, how it ends."""
