@@ -137,7 +137,8 @@ def size_of(root: str, pattern: str) -> int:
 
 
 def child_collect(options: argparse.Namespace) -> None:
-    from components.collect import step, survivors  # noqa: F401 - imported before the clock starts
+    import components.collect.work  # noqa: F401 - imported before the clock starts
+    from components.collect import step
 
     def work() -> tuple[int, int]:
         step.run(step.Parameters(options.root, SPLIT))
@@ -155,7 +156,8 @@ def child_faces(options: argparse.Namespace) -> None:
 
 
 def datagen(name: str, layout: str, pattern: str, options: argparse.Namespace) -> None:
-    from components.datagen import step, writing  # noqa: F401 - imported before the clock starts
+    import components.datagen.work  # noqa: F401 - imported before the clock starts
+    from components.datagen import step
 
     def work() -> tuple[int, int]:
         size, workers = options.image_size, options.workers

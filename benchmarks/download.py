@@ -98,7 +98,7 @@ def server() -> Iterator[int]:
 
 
 def with_the_step(wanted: list[str], folder: Path) -> Callable[[], int]:
-    from components.download import shards  # noqa: F401 - paid before the clock starts
+    import components.download.work  # noqa: F401 - paid before the clock starts
     from components.download.step import Parameters, run
     from components.plan.hosts import host_key
     from fec import identity, layout, tables

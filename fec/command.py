@@ -6,21 +6,16 @@ import argparse
 import dataclasses
 import json
 import sys
-import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fec.errors import FecError
+from fec.parameters import plain_type, rules_of
 from fec.progress import event
 
 P = TypeVar("P")
-
-
-def parameter(help: str, **field: Any) -> Any:
-    """A dataclass field that is also an option; ``field`` is what ``dataclasses.field`` takes."""
-    return dataclasses.field(metadata={"help": help}, **field)
 
 
 def parser_for(parameters: type[P], prog: str, description: str) -> argparse.ArgumentParser:
@@ -35,10 +30,10 @@ def add_options(parser: argparse._ActionsContainer, parameters: type[Any]) -> No
     hints = typing.get_type_hints(parameters)
     for field in dataclasses.fields(parameters):
         flag = "--" + field.name.replace("_", "-")
-        help = str(field.metadata.get("help", ""))
+        help = rules_of(field).help.replace("%", "%%")
         hint = hints[field.name]
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if typing.get_origin(hint) is tuple:
+        if plain_type(hint) is tuple:
             parser.add_argument(flag, action="append", default=[], metavar="VALUE", help=f"{help} (may be repeated)")
         elif hint is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=help)
@@ -46,10 +41,10 @@ def add_options(parser: argparse._ActionsContainer, parameters: type[Any]) -> No
             shown = "" if required or field.default in ("", None) else f" (default: {field.default})"
             parser.add_argument(
                 flag,
-                type=_scalar(hint),
+                type=plain_type(hint),
                 required=required,
                 default=None if required else field.default,
-                help=(help + shown).replace("%", "%%"),
+                help=help + shown.replace("%", "%%"),
             )
 
 
@@ -59,7 +54,7 @@ def parameters_from(parameters: type[P], options: argparse.Namespace) -> P:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(parameters):  # type: ignore[arg-type]
         value = getattr(options, field.name)
-        values[field.name] = tuple(value) if typing.get_origin(hints[field.name]) is tuple else value
+        values[field.name] = tuple(value) if plain_type(hints[field.name]) is tuple else value
     return parameters(**values)
 
 
@@ -84,11 +79,3 @@ def reported() -> Iterator[None]:
         else:
             event("error", str(error), severity="ERROR", exit_code=error.exit_code)
         raise SystemExit(error.exit_code) from None
-
-
-def _scalar(hint: Any) -> Callable[[str], Any]:
-    if isinstance(hint, types.UnionType):
-        hint = next(option for option in typing.get_args(hint) if option is not type(None))
-    if hint in (str, int, float):
-        return typing.cast(Callable[[str], Any], hint)
-    raise TypeError(f"no option can hold {hint!r}")

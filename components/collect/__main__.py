@@ -1,4 +1,5 @@
-from components.collect.step import Parameters, run
+from components.collect.parameters import Parameters
+from components.collect.step import run
 from fec.command import main
 
 main(Parameters, run, "python -m components.collect", "Keep the triplets whose three faces survived.")

@@ -34,7 +34,8 @@ def collect(
         The groups of record shards.
     """
     from components.collect.artifacts import publish_triplets
-    from components.collect.step import Parameters, run
+    from components.collect.parameters import Parameters
+    from components.collect.step import run
     from fec.command import reported
 
     with reported():

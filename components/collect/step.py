@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from components.collect.parameters import Parameters
 from fec import identity, layout
-from fec.command import parameter
 from fec.done import Done, finished, read_done, read_markers
-from fec.errors import ConfigurationError, RunFailed
-from fec.layout import MAX_GROUPS, Group
+from fec.errors import RunFailed
+from fec.layout import Group
 from fec.outcomes import ImageOutcome
-from fec.presets import PRESETS, preset_named
+from fec.presets import preset_named
 from fec.storage import Storage, open_storage
+
+__all__ = ["Parameters", "run"]
 
 # A task makes each face it needs small once, and a face is in ten triplets: in smaller groups than this one the
 # same face is made small in nearly all of them, and starting a pod takes longer than its work.
 TRIPLETS_PER_GROUP: Final = 50_000
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What the collection depends on."""
-
-    root: str = parameter(help="storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
-    split: str = parameter(help="train or eval")
-    seed: int = parameter(help="of the shuffle: another seed, another order of the same triplets", default=0)
-    triplets_per_record_shard: int = parameter(help="triplets in one TFRecord file, about", default=5000)
-    record_shards: int = parameter(help="TFRecord files; 0: as many as the former asks for", default=0)
-    max_groups: int = parameter(help=f"groups of record shards at the most, 1 to {MAX_GROUPS}", default=100)
-    preset: str = parameter(help=f"whose record shards the groups are of: {', '.join(PRESETS)}", default="fec_base")
 
 
 def run(parameters: Parameters) -> list[str]:
@@ -40,7 +28,6 @@ def run(parameters: Parameters) -> list[str]:
     Raises RunFailed if a shard has not been through the faces step, if a manifest is not the one its marker was
     written for, or if no triplet is left; then the funnel is written all the same and says where they were lost.
     """
-    _check(parameters)
     preset = preset_named(parameters.preset)
     storage = open_storage(parameters.root)
     split = parameters.split
@@ -52,18 +39,15 @@ def run(parameters: Parameters) -> list[str]:
     tried = _markers(storage, [layout.images_dir(split, shard) for shard in shards], "download")
     fingerprint = identity.fingerprint(
         {
-            "step": "collect",
             "plan": plan.digest,
             "faces": [done.digest for done in verified],
             "images": [dict(done.counts) for done in tried],
-            "seed": parameters.seed,
-            "triplets_per_record_shard": parameters.triplets_per_record_shard,
-            "record_shards": parameters.record_shards,
+            **parameters.settings,
         }
     )
     done = finished(storage, layout.collect_dir(split), fingerprint)
     if done is None:
-        from components.collect.survivors import collect
+        from components.collect.work import collect
 
         manifests = [done.digest for done in verified]
         done = collect(storage, parameters, manifests, plan.counts["images"], _image_outcomes(tried), fingerprint)
@@ -71,18 +55,6 @@ def run(parameters: Parameters) -> list[str]:
     record_shards = preset.record_shards(split, collected, done.counts["record_shards"])
     enough = -(-preset.triplets(split, collected) // TRIPLETS_PER_GROUP)
     return [str(group) for group in Group.all(record_shards, min(parameters.max_groups, enough))]
-
-
-def _check(parameters: Parameters) -> None:
-    p = parameters
-    for ok, name, expected in (
-        (p.triplets_per_record_shard >= 1, "triplets_per_record_shard", "1 or more"),
-        (p.record_shards >= 0, "record_shards", "0 (by triplets_per_record_shard) or more"),
-        (1 <= p.max_groups <= MAX_GROUPS, "max_groups", f"1 to {MAX_GROUPS}"),
-        (-(2**63) <= p.seed < 2**63, "seed", "a number of 64 bits"),
-    ):
-        if not ok:
-            raise ConfigurationError(f"{name} {getattr(p, name)}: expected {expected}")
 
 
 def _markers(storage: Storage, directories: Sequence[str], step: str) -> list[Done]:

@@ -9,7 +9,7 @@ from fec.images import DATA_IMAGE
 def datagen(
     root: str,
     split: str,
-    group: str,
+    group: str = "0/1",
     image_size: int = 64,
     jpeg_quality: int = 90,
     layout: str = "triplets",
@@ -31,7 +31,8 @@ def datagen(
     Returns:
         The group.
     """
-    from components.datagen.step import Parameters, run
+    from components.datagen.parameters import Parameters
+    from components.datagen.step import run
     from fec.command import reported
 
     with reported():

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
+from components.datagen.parameters import BOTH, FACES, TRIPLETS, Parameters
 from fec import identity, layout
-from fec.command import parameter
 from fec.done import Done, read_done, read_markers
-from fec.errors import ConfigurationError, RunFailed
+from fec.errors import RunFailed
 from fec.layout import Group
-from fec.presets import PRESETS, Preset, preset_named
+from fec.presets import Preset, preset_named
 from fec.storage import Storage, open_storage
 
-TRIPLETS: Final = "triplets"
-FACES: Final = "faces"
-BOTH: Final = "both"
-LAYOUTS: Final = (TRIPLETS, FACES, BOTH)
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What the records depend on."""
-
-    root: str = parameter(help="storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
-    split: str = parameter(help="train or eval")
-    group: str = parameter(help="the record shards to write, INDEX/COUNT: 0/1 is all of them")
-    image_size: int = parameter(help="side of the square faces in the records, pixels", default=64)
-    jpeg_quality: int = parameter(help="of the faces in the records, 1 to 100", default=90)
-    layout: str = parameter(
-        help="triplets: each example holds its faces; faces: each face once, triplets as ids; or both",
-        default=TRIPLETS,
-    )
-    preset: str = parameter(help=f"{' or '.join(PRESETS)}: all triplets, or a sample", default="fec_base")
-    workers: int = parameter(help="threads that encode faces; 0: one a core, more for a bucket", default=0)
+__all__ = ["Job", "Parameters", "RecordFile", "run", "unfinished"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +49,9 @@ class Job:
         return [RecordFile(kind, problem, number) for number in record_shards for kind, problem in kinds]
 
     def fingerprint(self, file: RecordFile) -> str:
-        return identity.fingerprint({"step": "datagen", "file": [file.kind, file.number], **self.details})
+        return identity.fingerprint(
+            {"file": [file.kind, file.number], "collect": self.collected, **self.parameters.settings}
+        )
 
     @property
     def details(self) -> dict[str, str | int]:
@@ -96,7 +77,6 @@ def run(parameters: Parameters) -> str:
     Raises ConfigurationError for values that make no sense, and RunFailed if the collect step is missing or
     a crop is not the one the manifest was written for.
     """
-    _check(parameters)
     preset = preset_named(parameters.preset)
     group = Group.parse(parameters.group)
     storage = open_storage(parameters.root)
@@ -108,7 +88,7 @@ def run(parameters: Parameters) -> str:
     record_shards = preset.record_shards(split, triplets, collected.counts["record_shards"])
     job = Job(parameters, preset, preset.triplets(split, triplets), record_shards, collected.digest)
     if missing := unfinished(storage, job, job.files(group.of(record_shards))):
-        from components.datagen.writing import write_records
+        from components.datagen.work import write_records
 
         write_records(storage, job, missing)
     return parameters.group
@@ -127,15 +107,3 @@ def unfinished(storage: Storage, job: Job, files: Sequence[RecordFile]) -> list[
         )
 
     return [file for file, done in zip(files, markers, strict=True) if not there(file, done)]
-
-
-def _check(parameters: Parameters) -> None:
-    p = parameters
-    for ok, name, expected in (
-        (8 <= p.image_size <= 1024, "image_size", "8 to 1024 pixels"),
-        (1 <= p.jpeg_quality <= 100, "jpeg_quality", "1 to 100"),
-        (p.layout in LAYOUTS, "layout", f"one of {', '.join(LAYOUTS)}"),
-        (0 <= p.workers <= 256, "workers", "0 (by the cores) to 256"),
-    ):
-        if not ok:
-            raise ConfigurationError(f"{name} {getattr(p, name)!r}: expected {expected}")

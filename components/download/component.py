@@ -11,7 +11,7 @@ from fec.images import DATA_IMAGE
 def download(
     root: str,
     split: str,
-    group: str,
+    group: str = "0/1",
     allow_network: List[str] = [],  # noqa: UP006
     requests_per_second: float = 20.0,
     connections_per_host: int = 4,
@@ -47,7 +47,8 @@ def download(
     Returns:
         The group.
     """
-    from components.download.step import Parameters, run
+    from components.download.parameters import Parameters
+    from components.download.step import run
     from fec.command import reported
 
     with reported():

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 
+from components.evaluate.parameters import Parameters
 from fec import identity, layout
-from fec.command import parameter
 from fec.done import Done, finished, read_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.layout import EVAL, SPLITS
 from fec.record_files import record_files
 from fec.storage import Storage, open_storage
 
-
-@dataclass(frozen=True)
-class Parameters:
-    """What an evaluation depends on."""
-
-    root: str = parameter(help="storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
-    run: str = parameter(help="name of the trained run, as the train step gave it")
-    batch_size: int = parameter(help="faces embedded at a time", default=256)
+__all__ = ["Parameters", "run"]
 
 
 def run(parameters: Parameters) -> str:
@@ -29,8 +21,6 @@ def run(parameters: Parameters) -> str:
     Raises ConfigurationError for a run that does not exist or without TensorFlow, and RunFailed if a record
     file of the eval split is missing or spoiled, or holds faces of another size than the model takes.
     """
-    if parameters.batch_size < 1:
-        raise ConfigurationError(f"batch_size {parameters.batch_size}: expected 1 or more")
     storage = open_storage(parameters.root)
     trained = read_done(storage, layout.model_dir(parameters.run))
     if trained is None:
@@ -43,7 +33,7 @@ def run(parameters: Parameters) -> str:
         )
     fingerprint = identity.fingerprint(
         {
-            "step": "evaluate",
+            **parameters.settings,
             "model": trained.digest,
             "training": trained.fingerprint,
             "records": list(records.digests),
@@ -54,7 +44,7 @@ def run(parameters: Parameters) -> str:
     if finished(storage, directory, fingerprint) is None:
         if importlib.util.find_spec("tensorflow") is None:
             raise ConfigurationError("TensorFlow is not installed: pip install 'fec[train]'")
-        from components.evaluate.evaluation import evaluate
+        from components.evaluate.work import evaluate
 
         evaluate(storage, parameters, records, fingerprint)
     return f"{storage.root}/{directory}/report.html"

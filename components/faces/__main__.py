@@ -1,6 +1,7 @@
 """``python -m components.faces``."""
 
-from components.faces.step import Parameters, run
+from components.faces.parameters import Parameters
+from components.faces.step import run
 from fec.command import main
 
 if __name__ == "__main__":

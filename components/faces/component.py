@@ -35,7 +35,8 @@ def faces(
     Returns:
         The group.
     """
-    from components.faces.step import Parameters, run
+    from components.faces.parameters import Parameters
+    from components.faces.step import run
     from fec.command import reported
 
     with reported():

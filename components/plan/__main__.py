@@ -1,6 +1,7 @@
 """``python -m components.plan``."""
 
-from components.plan.step import Parameters, run
+from components.plan.parameters import Parameters
+from components.plan.step import run
 from fec.command import main
 
 if __name__ == "__main__":

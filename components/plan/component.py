@@ -37,7 +37,8 @@ def plan(
     Returns:
         The groups, each as INDEX/COUNT.
     """
-    from components.plan.step import Parameters, run
+    from components.plan.parameters import Parameters
+    from components.plan.step import run
     from fec.command import reported
 
     with reported():

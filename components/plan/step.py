@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from components.plan.parameters import Parameters
 from fec import identity, layout
-from fec.command import parameter
 from fec.done import Done, finished, write_done
-from fec.errors import ConfigurationError
-from fec.layout import MAX_GROUPS
 from fec.storage import Storage, open_storage
 
+__all__ = ["Parameters", "run"]
+
 LARGEST_HOSTS: Final = 20
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What the plan depends on."""
-
-    root: str = parameter(help="storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
-    split: str = parameter(help="train or eval")
-    annotations: str = parameter(help="the FEC CSV, or FEC_dataset.zip: a path or an http(s), gs or s3 URL")
-    num_shards: int = parameter(help="shards of the whole split", default=8)
-    max_shards: int = parameter(help="a trial: only as much of the split as fills this many shards; 0: all", default=0)
-    max_groups: int = parameter(help=f"groups the shards are handled in, {MAX_GROUPS} at most", default=100)
-    agreement: float = parameter(help="share of the votes that makes a consensus", default=2 / 3)
-    max_malformed: float = parameter(help="share of malformed rows up to which the file is trusted", default=0.01)
-    requests_per_second: float = parameter(help="requests a second to one host key, over the whole run", default=20.0)
-    task_requests_per_second: float = parameter(help="requests a second that one task can do", default=200.0)
 
 
 def run(parameters: Parameters) -> list[str]:
@@ -41,7 +24,6 @@ def run(parameters: Parameters) -> list[str]:
     """
     from fec import annotations_source
 
-    _check(parameters)
     directory = layout.plan_dir(parameters.split)
     storage = open_storage(parameters.root)
     fingerprint = _fingerprint(parameters, annotations_source.identity(parameters.annotations))
@@ -50,47 +32,19 @@ def run(parameters: Parameters) -> list[str]:
     return [str(group) for group in layout.Group.all(_shards(parameters), parameters.max_groups)]
 
 
-def _check(parameters: Parameters) -> None:
-    p = parameters
-    layout.plan_dir(p.split)
-    for ok, name, expected in (
-        (p.num_shards >= 1, "num_shards", "at least 1"),
-        (p.max_shards >= 0, "max_shards", "0 (no trial) or more"),
-        (p.max_groups >= 1, "max_groups", "at least 1"),
-        (0 < p.agreement <= 1, "agreement", "above 0 and at most 1"),
-        (0 <= p.max_malformed <= 1, "max_malformed", "between 0 and 1"),
-        (0 < p.requests_per_second < float("inf"), "requests_per_second", "above 0"),
-        (0 < p.task_requests_per_second < float("inf"), "task_requests_per_second", "above 0"),
-    ):
-        if not ok:
-            raise ConfigurationError(f"{name} {getattr(p, name)!r}: expected {expected}")
-    if p.max_groups > MAX_GROUPS:
-        raise ConfigurationError(
-            f"max_groups {p.max_groups}: at most {MAX_GROUPS}; the engine keeps the state of all groups in one object "
-            "of about 1 MiB. Shards may be as many as you like: a group handles several, in parallel"
-        )
-
-
 def _shards(parameters: Parameters) -> int:
     """The shards this plan has: those of the split, or of the trial."""
     return min(parameters.num_shards, parameters.max_shards or parameters.num_shards)
 
 
 def _settings(parameters: Parameters) -> dict[str, Any]:
-    """The parameters that what is written depends on."""
-    return {
-        "split": parameters.split,
-        "num_shards": parameters.num_shards,
-        "max_shards": parameters.max_shards if parameters.max_shards < parameters.num_shards else 0,
-        "agreement": parameters.agreement,
-        "max_malformed": parameters.max_malformed,
-        "requests_per_second": parameters.requests_per_second,
-        "task_requests_per_second": parameters.task_requests_per_second,
-    }
+    """What the fingerprint covers; a trial of as many shards as the split has is none."""
+    p = parameters
+    return p.settings | {"split": p.split, "max_shards": p.max_shards if p.max_shards < p.num_shards else 0}
 
 
 def _fingerprint(parameters: Parameters, annotations: str) -> str:
-    return identity.fingerprint({"step": "plan", "annotations": annotations} | _settings(parameters))
+    return identity.fingerprint({"annotations": annotations} | _settings(parameters))
 
 
 def _make(storage: Storage, directory: str, parameters: Parameters, fingerprint: str) -> None:

@@ -1,6 +1,7 @@
 """``python -m components.summarize``."""
 
-from components.summarize.step import Parameters, run
+from components.summarize.parameters import Parameters
+from components.summarize.step import run
 from fec.command import main
 
 if __name__ == "__main__":

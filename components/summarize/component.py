@@ -17,7 +17,8 @@ def summarize(root: str, status: dsl.PipelineTaskFinalStatus, summary: dsl.Outpu
     Returns:
         The path of the summary.
     """
-    from components.summarize.step import Parameters, run
+    from components.summarize.parameters import Parameters
+    from components.summarize.step import run
     from fec.command import reported
 
     with reported():

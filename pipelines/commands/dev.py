@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fec import command
-from fec.command import parameter
 from fec.errors import ConfigurationError
+from fec.parameters import parameter
 from pipelines.local import arguments
 from pipelines.local.arguments import RunArguments
 

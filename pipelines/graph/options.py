@@ -3,10 +3,10 @@
 import dataclasses
 from dataclasses import dataclass
 
-from fec.command import parameter
 from fec.errors import ConfigurationError
 from fec.images import REGISTRY, image
 from fec.layout import MAX_GROUPS
+from fec.parameters import parameter
 from pipelines.graph.accelerators import TPU_RESOURCE, Accelerator, accelerator
 
 # A loop of more iterations comes near the limits of the engine's own bookkeeping (about 1 MiB a run).

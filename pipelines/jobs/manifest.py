@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import Any, Final, NoReturn
 
 from fec import command, layout
-from fec.command import parameter
 from fec.errors import ConfigurationError
 from fec.images import DATA_IMAGE
+from fec.parameters import parameter
 from pipelines.graph import spot
 from pipelines.jobs import syntax
 

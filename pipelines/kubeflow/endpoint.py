@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from fec.command import parameter
 from fec.errors import ConfigurationError, FecError, RunFailed
+from fec.parameters import parameter
 
 # Seconds to be connected, and to be answered.
 TIMEOUT: Final = (10, 60)

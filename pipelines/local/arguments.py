@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from components.faces.detectors import NAMES as DETECTORS
-from components.train.step import MODELS
+from components.faces.parameters import DETECTORS
+from components.train.parameters import MODELS
 from fec.annotations import Tally, Triplet, read_rows, trusted
 from fec.annotations_source import is_remote, opened
-from fec.command import parameter
 from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN
+from fec.parameters import parameter
 from fec.storage import open_storage
 
 # A CSV whose first rows are all malformed is something else.

@@ -6,10 +6,11 @@ import tempfile
 from dataclasses import dataclass
 
 from fec import layout
-from fec.command import main, parameter
+from fec.command import main
 from fec.done import read_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.layout import SPLITS
+from fec.parameters import parameter
 from fec.presets import PRESETS, preset_named
 from fec.record_files import record_files
 from fec.storage import Storage, open_storage

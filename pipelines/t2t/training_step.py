@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from fec import identity, layout
-from fec.command import main, parameter
+from fec.command import main
 from fec.done import finished
 from fec.errors import ConfigurationError
 from fec.layout import SPLITS
+from fec.parameters import parameter
 from fec.presets import PRESETS, preset_named
 from fec.record_files import record_files
 from fec.storage import open_storage

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from fec.command import main, parameter, parameters_from, parser_for, reported
+from fec.command import main, parameters_from, parser_for, reported
 from fec.errors import ConfigurationError, FecError, RunFailed
+from fec.parameters import parameter
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,8 @@ def _faced(weights: str) -> Detector:
     return faced.load(weights)
 
 
+# By the names in components.faces.parameters.DETECTORS.
 _DETECTORS: Final[dict[str, Callable[[str], Detector]]] = {"yunet": _yunet, "faced": _faced}
-
-NAMES: Final = tuple(_DETECTORS)
 
 
 def load(name: str, weights: str = "") -> Detector:
@@ -53,5 +52,5 @@ def load(name: str, weights: str = "") -> Detector:
     Raises ConfigurationError for an unknown name, and for weights that are missing or not the right ones.
     """
     if name not in _DETECTORS:
-        raise ConfigurationError(f"detector {name!r} is not known; choose one of {', '.join(NAMES)}")
+        raise ConfigurationError(f"detector {name!r} is not known; choose one of {', '.join(_DETECTORS)}")
     return _DETECTORS[name](weights)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from components.download import shards
+from components.download import work
 from components.download.component import download as component
 from components.download.step import Parameters, run
 from fec import identity, layout, tables
@@ -471,19 +471,19 @@ def test_a_remote_root_has_what_was_fetched_before_the_end(
     site: Site, monkeypatch: pytest.MonkeyPatch, use_google: None, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(shards, "REMOTE_SEAL_SECONDS", 0.4)
+    monkeypatch.setattr(work, "REMOTE_SEAL_SECONDS", 0.4)
     root = f"gs://{BUCKET}/download-{os.getpid()}"
     site.default = picture
     site.pages["/last"] = late(4.0, picture)
     plan(root, [site.url(path) for path in ("/a", "/b", "/last")])
-    work = threading.Thread(target=run, args=(parameters(root, timeout=20.0),))
-    work.start()
+    downloading = threading.Thread(target=run, args=(parameters(root, timeout=20.0),))
+    downloading.start()
     deadline = time.monotonic() + 20
     while len(stored(root)) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert work.is_alive()
+    assert downloading.is_alive()
     assert set(stored(root)) == {site.url("/a"), site.url("/b")}
-    work.join()
+    downloading.join()
     assert set(stored(root)) == {site.url("/a"), site.url("/b"), site.url("/last")}
     assert done(root) is not None
 

@@ -213,8 +213,8 @@ def test_a_crop_lost_after_a_kill_is_made_again(tmp_path: Path, parameters: Para
     assert done is not None
     table = rows(storage)
     # As a run killed after its third image leaves it, with one crop damaged since and one gone.
-    from components.faces.shard import _to_json
     from components.faces.verification import VerifiedFace
+    from components.faces.work import _to_json
 
     journal = storage.workspace("train/0") / "faces.jsonl"
     lines: list[dict[str, Any]] = [{"fingerprint": done.fingerprint}]

@@ -265,7 +265,7 @@ def test_without_originals_there_is_no_list_of_them(tmp_path: Path, annotations:
         ({"num_shards": 0}, "num_shards 0: expected at least 1"),
         ({"max_shards": -1}, "max_shards -1"),
         ({"max_groups": 0}, "max_groups 0"),
-        ({"max_groups": 201}, "max_groups 201: at most 200; the engine"),
+        ({"max_groups": 201}, "max_groups 201: expected 1 to 200: the engine"),
         ({"agreement": 0.0}, "agreement 0.0: expected above 0"),
         ({"agreement": 66.7}, "agreement 66.7"),
         ({"max_malformed": 1.5}, "max_malformed 1.5"),

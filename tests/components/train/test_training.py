@@ -24,8 +24,9 @@ from components.train import models
 from components.train.checkpoints import Checkpoints, History, Standing
 from components.train.component import train as train_component
 from components.train.loss import triplet_accuracy
-from components.train.step import MODELS, Parameters, run
-from components.train.training import compiled
+from components.train.parameters import MODELS
+from components.train.step import Parameters, run
+from components.train.work import compiled
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
 from fec.record_files import record_files
@@ -195,8 +196,8 @@ def test_a_loss_that_overflows_ends_the_training(learnable: Path) -> None:
     ("field", "value", "said"),
     [
         ("model", "huge", "tiny"),
-        ("steps", 0, "more than 0"),
-        ("learning_rate", float("nan"), "more than 0"),
+        ("steps", 0, "at least 1"),
+        ("learning_rate", float("nan"), "above 0"),
         ("seed", 2**64, "64 bits"),
         ("run", "../x", "name of a folder"),
     ],

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from components.train.parameters import Parameters
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -32,9 +34,6 @@ from fec.progress import event, track
 from fec.record_files import RecordFiles
 from fec.records import SpoiledRecord, read_frames
 from fec.storage import Storage
-
-if TYPE_CHECKING:
-    from components.train.step import Parameters
 
 # Steps whose mean loss and accuracy make one point of the curves.
 POINT: Final = 10

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,17 +21,15 @@ from components.download.addresses import networks
 from components.download.crawl import Host, Manners, Request, crawl
 from components.download.fetch import Answer, Limits, fetcher
 from components.download.formats import image_extension
+from components.download.parameters import Parameters
 from fec import identity, layout, segments, tables
 from fec.done import Done, finished, read_done, write_done
-from fec.errors import ConfigurationError, RunFailed
+from fec.errors import RunFailed
 from fec.layout import Group
 from fec.outcomes import ImageOutcome
 from fec.progress import Progress, event, task_name, track
 from fec.segments import SegmentWriter, StoredImage, Tried
 from fec.storage import Storage, open_storage
-
-if TYPE_CHECKING:
-    from components.download.step import Parameters
 
 # With a remote root the machine's disk goes with the pod, so a segment is put at least this often, in seconds.
 REMOTE_SEAL_SECONDS: Final = 60.0
@@ -57,7 +55,6 @@ class Shard:
 
 def download(parameters: Parameters) -> None:
     """Work all shards of the group together, so that every host has one queue."""
-    _check(parameters)
     _allow_open_files()
     storage = open_storage(parameters.root)
     plan = read_done(storage, layout.plan_dir(parameters.split))
@@ -116,21 +113,6 @@ def _crawled(crawling: Coroutine[None, None, Crawled]) -> Crawled:
             raise error from None
 
 
-def _check(parameters: Parameters) -> None:
-    networks(parameters.allow_network)
-    positive = "requests_per_second", "connections_per_host", "connections", "attempts", "timeout", "connect_timeout"
-    for name in (*positive, "max_bytes"):
-        if not getattr(parameters, name) > 0:
-            raise ConfigurationError(f"{name} {getattr(parameters, name)}: expected more than 0")
-    for name in ("max_redirects", "retry_transient_after"):
-        if not getattr(parameters, name) >= 0:
-            raise ConfigurationError(f"{name} {getattr(parameters, name)}: expected 0 or more")
-    if not 0 <= parameters.max_transient <= 1:
-        raise ConfigurationError(f"max_transient {parameters.max_transient}: expected a share, 0 to 1")
-    if not (parameters.user_agent.isascii() and parameters.user_agent.isprintable() and parameters.user_agent.strip()):
-        raise ConfigurationError(f"user_agent {parameters.user_agent!r}: expected printable ASCII, it goes in a header")
-
-
 def _allow_open_files() -> None:
     """As many open files as the machine lets this process have without asking."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -175,7 +157,7 @@ def _unfinished(
 ) -> Shard | None:
     """The shard with what it lacks, or None if its marker says that there is nothing to do now."""
     directory = layout.images_dir(parameters.split, number)
-    fingerprint = identity.fingerprint({"step": "download", "images": sorted(urls.items())})
+    fingerprint = identity.fingerprint({"images": sorted(urls.items()), **parameters.settings})
     done = finished(storage, directory, fingerprint)
     if done is not None:
         transient = done.counts.get("transient", 0)

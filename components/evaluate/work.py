@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from components.evaluate import accuracy, gathering, report
 from components.evaluate.accuracy import CHANCE
 from components.evaluate.embedding import embedded, jpegs_of, load_network
+from components.evaluate.parameters import Parameters
 from fec import layout
 from fec.done import Done, write_done
 from fec.layout import SPLITS
 from fec.progress import event
 from fec.record_files import RecordFiles
 from fec.storage import Storage
-
-if TYPE_CHECKING:
-    from components.evaluate.step import Parameters
 
 FUNNEL = ("images", "fetched", "faces", "faces_ok", "triplets", "triplets_ok", "records")
 

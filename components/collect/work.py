@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from components.collect.parameters import Parameters
 from components.collect.selection import FACES, PLANNED, Selection, select
 from components.collect.verified import VerifiedFaces, advice, read_verified
 from fec import layout, tables
@@ -21,9 +22,6 @@ from fec.outcomes import ImageOutcome
 from fec.progress import event
 from fec.storage import Storage
 from fec.tables import ROW_GROUP
-
-if TYPE_CHECKING:
-    from components.collect.step import Parameters
 
 
 def collect(

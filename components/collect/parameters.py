@@ -1,0 +1,45 @@
+"""What can be asked of the collect step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fec.layout import MAX_GROUPS
+from fec.parameters import SEEDS, StepParameters, parameter, root, split
+from fec.presets import PRESETS
+
+# Raise when the same manifests would give other triplets, or give them in another order.
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Parameters(StepParameters, step="collect", version=VERSION):
+    """What the collection depends on."""
+
+    root: str = root()
+    split: str = split()
+    seed: int = parameter(
+        "of the shuffle: another seed, another order of the same triplets", default=0, promoted=True, **SEEDS
+    )
+    triplets_per_record_shard: int = parameter("triplets in one TFRecord file, about", default=5000, at_least=1)
+    record_shards: int = parameter(
+        "TFRecord files; 0: as many as the former asks for",
+        default=0,
+        at_least=0,
+        expected="0 (by triplets_per_record_shard) or more",
+    )
+    max_groups: int = parameter(
+        "groups of record shards at the most",
+        default=100,
+        at_least=1,
+        at_most=MAX_GROUPS,
+        shapes_result=False,
+        promoted=True,
+    )
+    preset: str = parameter(
+        f"whose record shards the groups are of: {', '.join(PRESETS)}",
+        default="fec_base",
+        choices=tuple(PRESETS),
+        shapes_result=False,
+    )

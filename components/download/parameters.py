@@ -1,0 +1,78 @@
+"""What can be asked of the download step."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from fec.parameters import StepParameters, group, parameter, root, split
+
+# Raise when a stored original would be another: what is stored is then fetched again, from hosts we do not own.
+VERSION: Final = 1
+
+USER_AGENT: Final = "fec-pipeline/0.1 (research dataset of public image URLs; one polite fetch per image)"
+
+
+def _networks(texts: Iterable[str]) -> str:
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            return f"{error}; expected a CIDR such as 10.0.0.0/8 or 127.0.0.1/32"
+    return ""
+
+
+def _header(text: str) -> str:
+    good = text.isascii() and text.isprintable() and text.strip()
+    return "" if good else "expected printable ASCII, it goes in a header"
+
+
+@dataclass(frozen=True)
+class Parameters(StepParameters, step="download", version=VERSION):
+    """How images are fetched. An original is what its host gave, whatever was asked for: nothing here shapes it."""
+
+    root: str = root()
+    split: str = split()
+    group: str = group("the shards to fetch")
+    allow_network: tuple[str, ...] = parameter(
+        "CIDR that may be fetched from although it is not on the public internet, such as 127.0.0.0/8",
+        default=(),
+        refuse=_networks,
+        shapes_result=False,
+        promoted=True,
+    )
+    requests_per_second: float = parameter(
+        "to one host key over the whole run", default=20.0, more_than=0, shapes_result=False, promoted=True
+    )
+    connections_per_host: int = parameter(
+        "requests under way to one host key", default=4, at_least=1, shapes_result=False
+    )
+    connections: int = parameter("requests under way in all", default=64, at_least=1, shapes_result=False)
+    attempts: int = parameter(
+        "tries of an image in one run, if it fails for a transient cause", default=3, at_least=1, shapes_result=False
+    )
+    timeout: float = parameter(
+        "seconds for one whole answer, redirects included", default=30.0, more_than=0, shapes_result=False
+    )
+    connect_timeout: float = parameter("seconds to be connected", default=10.0, more_than=0, shapes_result=False)
+    max_bytes: int = parameter("largest image accepted, bytes", default=32 << 20, at_least=1, shapes_result=False)
+    max_redirects: int = parameter("redirects followed", default=5, at_least=0, shapes_result=False)
+    retry_transient_after: float = parameter(
+        "seconds after which a finished shard's transient failures are tried again",
+        default=3600.0,
+        at_least=0,
+        shapes_result=False,
+        promoted=True,
+    )
+    max_transient: float = parameter(
+        "share of images that may fail for transient causes before it counts as an outage",
+        default=0.5,
+        at_least=0,
+        at_most=1,
+        shapes_result=False,
+    )
+    user_agent: str = parameter(
+        "how we introduce ourselves to the hosts", default=USER_AGENT, refuse=_header, shapes_result=False
+    )

@@ -1,0 +1,20 @@
+"""What can be asked of the evaluate step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fec.parameters import StepParameters, parameter, root
+
+# Raise when the same model and records would give other figures, or the report is another page.
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Parameters(StepParameters, step="evaluate", version=VERSION):
+    """What an evaluation depends on."""
+
+    root: str = root()
+    run: str = parameter("name of the trained run, as the train step gave it", shapes_result=False)
+    batch_size: int = parameter("faces embedded at a time", default=256, at_least=1, shapes_result=False)

@@ -1,0 +1,52 @@
+"""What can be asked of the plan step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fec.layout import MAX_GROUPS
+from fec.parameters import StepParameters, parameter, root, split
+
+# Raise when the same annotations would be planned otherwise: everything is then planned again.
+VERSION: Final = 1
+
+
+def _groups(max_groups: int) -> str:
+    if 1 <= max_groups <= MAX_GROUPS:
+        return ""
+    return (
+        f"expected 1 to {MAX_GROUPS}: the engine keeps the state of all groups in one object of about 1 MiB. Shards may"
+        " be as many as you like: a group handles several, in parallel"
+    )
+
+
+@dataclass(frozen=True)
+class Parameters(StepParameters, step="plan", version=VERSION):
+    """What the plan depends on."""
+
+    root: str = root()
+    split: str = split()
+    # What the file says is in the fingerprint, not where it lies.
+    annotations: str = parameter(
+        "the FEC CSV, or FEC_dataset.zip: a path or an http(s), gs or s3 URL", shapes_result=False, promoted=True
+    )
+    num_shards: int = parameter("shards of the whole split", default=8, at_least=1, promoted=True)
+    max_shards: int = parameter(
+        "a trial: only as much of the split as fills this many shards; 0: all", default=0, at_least=0, promoted=True
+    )
+    max_groups: int = parameter(
+        f"groups the shards are handled in, {MAX_GROUPS} at most",
+        default=100,
+        refuse=_groups,
+        shapes_result=False,
+        promoted=True,
+    )
+    agreement: float = parameter("share of the votes that makes a consensus", default=2 / 3, more_than=0, at_most=1)
+    max_malformed: float = parameter(
+        "share of malformed rows up to which the file is trusted", default=0.01, at_least=0, at_most=1
+    )
+    requests_per_second: float = parameter(
+        "requests a second to one host key, over the whole run", default=20.0, more_than=0, promoted=True
+    )
+    task_requests_per_second: float = parameter("requests a second that one task can do", default=200.0, more_than=0)
