@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from fec.errors import FecError
-from fec.parameters import plain_type, rules_of
+from fec.errors import ConfigurationError, FecError
+from fec.parameters import WrongValue, nested, plain_type, rules_of
 from fec.progress import event
 
 P = TypeVar("P")
@@ -26,15 +26,23 @@ def parser_for(parameters: type[P], prog: str, description: str) -> argparse.Arg
 
 
 def add_options(parser: argparse._ActionsContainer, parameters: type[Any]) -> None:
-    """Add one option a field of the dataclass ``parameters`` to ``parser``, or to a group of its options."""
+    """Add one option a field of the dataclass ``parameters`` to ``parser``, or to a group of its options.
+
+    A field that is a dict holds options by step, given as ``--set STEP.OPTION=VALUE``.
+    """
     hints = typing.get_type_hints(parameters)
     for field in dataclasses.fields(parameters):
-        flag = "--" + field.name.replace("_", "-")
+        flag = _flag(field.name)
         help = rules_of(field).help.replace("%", "%%")
         hint = hints[field.name]
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if plain_type(hint) is tuple:
             parser.add_argument(flag, action="append", default=[], metavar="VALUE", help=f"{help} (may be repeated)")
+        elif plain_type(hint) is dict:
+            metavar = "STEP.OPTION=VALUE"
+            parser.add_argument(
+                "--set", dest=field.name, action="append", default=[], metavar=metavar, help=f"{help} (may be repeated)"
+            )
         elif hint is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=help)
         else:
@@ -49,13 +57,21 @@ def add_options(parser: argparse._ActionsContainer, parameters: type[Any]) -> No
 
 
 def parameters_from(parameters: type[P], options: argparse.Namespace) -> P:
-    """The dataclass from parsed options."""
+    """The dataclass from parsed options; raises ConfigurationError, with the option's name, for a value it refuses."""
     hints = typing.get_type_hints(parameters)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(parameters):  # type: ignore[arg-type]
-        value = getattr(options, field.name)
-        values[field.name] = tuple(value) if plain_type(hints[field.name]) is tuple else value
-    return parameters(**values)
+        value, plain = getattr(options, field.name), plain_type(hints[field.name])
+        values[field.name] = tuple(value) if plain is tuple else nested(value) if plain is dict else value
+    try:
+        return parameters(**values)
+    except WrongValue as error:
+        shown = f"{error.value:g}" if isinstance(error.value, float) else error.value
+        raise ConfigurationError(f"{_flag(error.name)} {shown}: {error.wrong}") from None
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def main(

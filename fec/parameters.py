@@ -20,6 +20,7 @@ from fec.errors import ConfigurationError
 from fec.layout import SPLITS
 
 P = TypeVar("P", bound="Checked")
+S = TypeVar("S", bound="StepParameters")
 
 _RULES: Final = "rules"
 
@@ -69,8 +70,14 @@ class Rules:
 
 
 def parameter(help: str, *, default: Any = dataclasses.MISSING, repr: bool = True, **rules: Any) -> Any:
-    """A dataclass field that is also an option; ``rules`` are the fields of Rules, ``repr`` False hides a secret."""
-    return dataclasses.field(default=default, repr=repr, metadata={"help": help, _RULES: Rules(help, **rules)})
+    """A dataclass field that is also an option; ``rules`` are the fields of Rules, ``repr`` False hides a secret.
+
+    ``default=dict`` is an empty mapping.
+    """
+    metadata = {_RULES: Rules(help, **rules)}
+    if default is dict:
+        return dataclasses.field(default_factory=dict, repr=repr, metadata=metadata)
+    return dataclasses.field(default=default, repr=repr, metadata=metadata)
 
 
 def like(parameters: type[Any], name: str, **changes: Any) -> Any:
@@ -81,7 +88,12 @@ def like(parameters: type[Any], name: str, **changes: Any) -> Any:
     field = field_of(parameters, name)
     default = changes.pop("default", field.default)
     rules = dataclasses.replace(rules_of(field), **changes)
-    return dataclasses.field(default=default, metadata={"help": rules.help, _RULES: rules})
+    return dataclasses.field(default=default, metadata={_RULES: rules})
+
+
+def fields(parameters: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of a dataclass of parameters."""
+    return dataclasses.fields(parameters)
 
 
 def field_of(parameters: type[Any], name: str) -> dataclasses.Field[Any]:
@@ -94,16 +106,24 @@ def rules_of(field: dataclasses.Field[Any]) -> Rules:
     return typing.cast(Rules, field.metadata[_RULES])
 
 
+class WrongValue(ConfigurationError):
+    """A parameter's value that its rules refuse."""
+
+    def __init__(self, name: str, value: Any, wrong: str) -> None:
+        super().__init__(f"{name} {value!r}: {wrong}")
+        self.name, self.value, self.wrong = name, value, wrong
+
+
 class Checked:
     """A dataclass of parameters that cannot be made with values that its rules refuse."""
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError for the first value that is not as its rules want it."""
+        """Raises WrongValue for the first value that is not as its rules want it."""
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if wrong := _of_type(value, hints[field.name]) or rules_of(field).says(value):
-                raise ConfigurationError(f"{field.name} {value!r}: {wrong}")
+                raise WrongValue(field.name, value, wrong)
 
 
 class StepParameters(Checked):
@@ -144,17 +164,32 @@ def refuse_folder_name(name: str) -> str:
 # What every step takes. None of it is in a fingerprint: it says where a result lies, not what it is.
 def root() -> Any:
     """Where everything is kept."""
-    return parameter("storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX", shapes_result=False)
+    return parameter(
+        "storage root: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX", shapes_result=False, promoted=True
+    )
 
 
 def split() -> Any:
     """Which of the two lists of triplets."""
-    return parameter(" or ".join(SPLITS), choices=SPLITS, shapes_result=False)
+    return parameter(" or ".join(SPLITS), choices=SPLITS, shapes_result=False, promoted=True)
 
 
 def group(what: str) -> Any:
     """Which shards of ``what`` a task does."""
-    return parameter(f"{what}, as INDEX/COUNT; 0/1 is all of them", default="0/1", shapes_result=False)
+    return parameter(f"{what}, as INDEX/COUNT; 0/1 is all of them", default="0/1", shapes_result=False, promoted=True)
+
+
+def promoted(parameters: type[Any]) -> list[str]:
+    """The fields that the pipeline hands a step each as an input of its own; the rest travel as ``options``."""
+    return [field.name for field in dataclasses.fields(parameters) if rules_of(field).promoted]
+
+
+def with_options(parameters: type[S], options: Mapping[str, Mapping[str, Any]], **values: Any) -> S:
+    """The step's parameters from its inputs ``values`` and what ``options``, of all steps, say of this one.
+
+    ``options`` is as ``components.options`` checks it: ``{"faces": {"crop_quality": 90}}``.
+    """
+    return made(parameters, {**options.get(parameters.step, {}), **values})
 
 
 def converted(parameters: type[Any], name: str, value: Any) -> Any:
@@ -175,6 +210,21 @@ def made(parameters: type[P], values: Mapping[str, Any]) -> P:
     return parameters(**{name: converted(parameters, name, value) for name, value in values.items()})
 
 
+def nested(words: typing.Iterable[str]) -> dict[str, dict[str, str]]:
+    """Options by step from words such as ``faces.crop_quality=90``; of two on one option the last holds.
+
+    Raises ConfigurationError for a word of another form. What steps and options there are is not known here.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for word in words:
+        path, equals, value = word.partition("=")
+        step, dot, name = path.partition(".")
+        if not (equals and dot and step and name):
+            raise ConfigurationError(f"--set {word}: expected STEP.OPTION=VALUE, such as faces.crop_quality=90")
+        found.setdefault(step, {})[name.replace("-", "_")] = value
+    return found
+
+
 def unknown(what: str, name: str, known: typing.Iterable[str]) -> str:
     """What to say of a name that is none: the one that was meant, or all there are."""
     known = sorted(known)
@@ -188,6 +238,7 @@ _TYPES: Final[Mapping[Any, str]] = {
     float: "a number",
     bool: "true or false",
     tuple: "a list",
+    dict: "an object of options by step",
 }
 
 
@@ -209,18 +260,18 @@ def _of_type(value: Any, hint: Any) -> str:
 
 def _converted(hint: Any, value: Any) -> Any:
     plain = plain_type(hint)
-    if value is None and isinstance(hint, types.UnionType):
-        return None
+    if hint is Any or (value is None and isinstance(hint, types.UnionType)):
+        return value
     if plain is tuple:
         if isinstance(value, str):
             return tuple(part for part in value.split(",") if part)
-        return tuple(_converted(str, part) for part in value)
+        return tuple(_converted(typing.get_args(hint)[0], part) for part in value)
     if plain is bool:
         if isinstance(value, bool):
             return value
         return {"true": True, "false": False}[str(value).lower()] if str(value).lower() in ("true", "false") else _no()
-    if plain is str:
-        return value if isinstance(value, str) else _no()
+    if plain is str or plain is dict:
+        return value if isinstance(value, plain) else _no()
     if isinstance(value, bool):
         _no()
     if plain is int and isinstance(value, float):  # kfp.local turns the whole numbers of a JSON object into floats

@@ -13,12 +13,14 @@ from components.datagen.component import datagen
 from components.download.component import download
 from components.evaluate.component import evaluate
 from components.faces.component import faces
+from components.options import checked
 from components.plan.component import plan
 from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
 from pipelines.graph import spot
-from pipelines.graph.definitions import share
+from pipelines.graph.definitions import described, share
+from pipelines.graph.form import CLUSTER, PlacementParameters, RunParameters, descriptions
 from pipelines.graph.options import T2T, CompileOptions
 from pipelines.graph.tasks import Placement, data_task, evaluate_task, summary_task, train_task
 from pipelines.t2t.component import t2t_datagen, t2t_train
@@ -30,18 +32,21 @@ class Prepared(NamedTuple):
     triplets: dsl.Dataset
 
 
+ABOUT = "Google's Facial Expression Comparison dataset, from its lists of URLs to a trained embedding."
+
 T2T_HPARAMS = "percep_similarity_triplet_emb_tiny"
 
 
-def pipeline(options: CompileOptions) -> Any:
-    """The KFP pipeline with the engine settings ``options``."""
-    spot_selector = dict(spot.NODE_SELECTOR) if options.spot else {}
-    spot_tolerations = [dict(spot.TOLERATION)] if options.spot else []
-    accelerator = options.training_accelerator
+def pipeline(compiled: CompileOptions) -> Any:
+    """The KFP pipeline with the engine settings ``compiled``."""
+    spot_selector = dict(spot.NODE_SELECTOR) if compiled.spot else {}
+    spot_tolerations = [dict(spot.TOLERATION)] if compiled.spot else []
+    accelerator = compiled.training_accelerator
+    step_options = checked(compiled.options)
     accelerator_selector = dict(accelerator.node_selector) if accelerator else {}
     accelerator_tolerations = [dict(toleration) for toleration in accelerator.tolerations] if accelerator else []
     # Nothing inside an exit handler can be given back.
-    given_back: Any = None if options.exit_handler else str
+    given_back: Any = None if compiled.exit_handler else str
 
     @dsl.pipeline(name="prepare-split")
     def prepare_split(
@@ -59,6 +64,7 @@ def pipeline(options: CompileOptions) -> Any:
         faced_weights: str,
         image_size: int,
         seed: int,
+        options: Dict[str, Any],
         data_image: str,
         plan_cpu: str,
         plan_memory: str,
@@ -76,8 +82,8 @@ def pipeline(options: CompileOptions) -> Any:
         """From the annotations of one split to its records."""
 
         def on_data_nodes(task: Any, cpu: Any, memory: Any) -> None:
-            image = data_image if options.placement else options.data_image
-            data_task(task, options, Placement(image, cpu, memory, data_node_selector, data_tolerations))
+            image = data_image if compiled.placement else compiled.data_image
+            data_task(task, compiled, Placement(image, cpu, memory, data_node_selector, data_tolerations))
 
         planned = plan(
             root=root,
@@ -87,9 +93,10 @@ def pipeline(options: CompileOptions) -> Any:
             max_shards=max_shards,
             max_groups=max_groups,
             requests_per_second=requests_per_second,
+            options=options,
         )
         on_data_nodes(planned, plan_cpu, plan_memory)
-        with dsl.ParallelFor(planned.output, parallelism=options.parallelism) as group:
+        with dsl.ParallelFor(planned.output, parallelism=compiled.parallelism) as group:
             fetched = download(
                 root=root,
                 split=split,
@@ -97,6 +104,7 @@ def pipeline(options: CompileOptions) -> Any:
                 allow_network=allow_network,
                 requests_per_second=requests_per_second,
                 retry_transient_after=retry_transient_after,
+                options=options,
             )
             on_data_nodes(fetched, download_cpu, download_memory)
             checked = faces(
@@ -106,52 +114,55 @@ def pipeline(options: CompileOptions) -> Any:
                 detector=detector,
                 min_confidence=min_confidence,
                 faced_weights=faced_weights,
+                options=options,
             )
             on_data_nodes(checked, faces_cpu, faces_memory)
-        collected = collect(root=root, split=split, seed=seed, max_groups=max_groups).after(checked)
+        collected = collect(root=root, split=split, seed=seed, max_groups=max_groups, options=options).after(checked)
         on_data_nodes(collected, collect_cpu, collect_memory)
         groups = collected.outputs["Output"]
-        with dsl.ParallelFor(groups, parallelism=options.parallelism) as record_group:
-            written = datagen(root=root, split=split, group=record_group, image_size=image_size)
+        with dsl.ParallelFor(groups, parallelism=compiled.parallelism) as record_group:
+            written = datagen(root=root, split=split, group=record_group, image_size=image_size, options=options)
             on_data_nodes(written, datagen_cpu, datagen_memory)
         return Prepared(groups=groups, triplets=collected.outputs["triplets"])
 
-    @dsl.pipeline(name="fec")
     def fec(
         train_csv: str,
         eval_csv: str,
         root: str,
-        num_train_shards: int = 2000,
-        num_eval_shards: int = 200,
-        max_shards: int = 0,
-        max_groups: int = options.max_groups,
-        allow_network: List[str] = [],
-        requests_per_second: float = 20.0,
-        retry_transient_after: float = 3600.0,
-        detector: str = "yunet",
-        min_confidence: float = 0.7,
-        faced_weights: str = "",
-        image_size: int = 64,
-        model: str = T2T_HPARAMS if options.trainer == T2T else "tiny",
-        train_steps: int = 200,
-        seed: int = 0,
-        data_image: str = options.data_image,
-        train_image: str = options.train_image,
-        evaluate_image: str = options.evaluate_image,
-        plan_cpu: str = "1",
-        plan_memory: str = "4Gi",
-        download_cpu: str = "2",
-        download_memory: str = "4Gi",
-        faces_cpu: str = "3",
-        faces_memory: str = "6Gi",
-        collect_cpu: str = "1",
-        collect_memory: str = "4Gi",
-        datagen_cpu: str = "3",
-        datagen_memory: str = "6Gi",
-        train_cpu: str = "4",
-        train_memory: str = "16Gi",
-        evaluate_cpu: str = "3",
-        evaluate_memory: str = "8Gi",
+        num_train_shards: int = CLUSTER.num_train_shards,
+        num_eval_shards: int = CLUSTER.num_eval_shards,
+        max_shards: int = RunParameters.max_shards,
+        max_groups: int = compiled.max_groups,
+        allow_network: List[str] = list(RunParameters.allow_network),
+        requests_per_second: float = RunParameters.requests_per_second,
+        retry_transient_after: float = RunParameters.retry_transient_after,
+        detector: str = RunParameters.detector,
+        min_confidence: float = RunParameters.min_confidence,
+        faced_weights: str = RunParameters.faced_weights,
+        image_size: int = RunParameters.image_size,
+        model: str = T2T_HPARAMS if compiled.trainer == T2T else RunParameters.model,
+        train_steps: int = RunParameters.train_steps,
+        batch_size: int = RunParameters.batch_size,
+        learning_rate: float = RunParameters.learning_rate,
+        seed: int = RunParameters.seed,
+        options: Dict[str, Any] = step_options,
+        data_image: str = compiled.data_image,
+        train_image: str = compiled.train_image,
+        evaluate_image: str = compiled.evaluate_image,
+        plan_cpu: str = PlacementParameters.plan_cpu,
+        plan_memory: str = PlacementParameters.plan_memory,
+        download_cpu: str = PlacementParameters.download_cpu,
+        download_memory: str = PlacementParameters.download_memory,
+        faces_cpu: str = PlacementParameters.faces_cpu,
+        faces_memory: str = PlacementParameters.faces_memory,
+        collect_cpu: str = PlacementParameters.collect_cpu,
+        collect_memory: str = PlacementParameters.collect_memory,
+        datagen_cpu: str = PlacementParameters.datagen_cpu,
+        datagen_memory: str = PlacementParameters.datagen_memory,
+        train_cpu: str = PlacementParameters.train_cpu,
+        train_memory: str = PlacementParameters.train_memory,
+        evaluate_cpu: str = PlacementParameters.evaluate_cpu,
+        evaluate_memory: str = PlacementParameters.evaluate_memory,
         data_node_selector: Dict[str, str] = spot_selector,
         data_tolerations: List[Dict[str, str]] = spot_tolerations,
         train_node_selector: Dict[str, str] = accelerator_selector,
@@ -159,53 +170,6 @@ def pipeline(options: CompileOptions) -> Any:
         accelerator_type: str = accelerator.resource if accelerator else "",
         accelerator_count: str = str(accelerator.count if accelerator else 0),
     ) -> given_back:
-        """Google's Facial Expression Comparison dataset, from its lists of URLs to a trained embedding.
-
-        Args:
-            train_csv: Path or URL (http, https, gs, s3) of the train annotations, the CSV or FEC_dataset.zip.
-            eval_csv: Path or URL of the eval annotations; may be the same FEC_dataset.zip.
-            root: Where everything is kept, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX, or a folder all tasks share.
-            num_train_shards: Shards the train images are spread over, a directory of output each.
-            num_eval_shards: Shards the eval images are spread over.
-            max_shards: A trial, only as much of each split as fills this many shards; 0 for all.
-            max_groups: Tasks a loop over shards is cut into, 200 at most; each handles several shards.
-            allow_network: CIDRs of addresses beside the public ones that images may come from.
-            requests_per_second: Requests a second to one host, over the whole run and all its tasks.
-            retry_transient_after: Seconds after which a later run tries passing failures (time-outs, 5xx) again.
-            detector: Face detector, yunet or faced.
-            min_confidence: Confidence from which a face counts as verified, 0 to 1 on the detector's own scale.
-            faced_weights: Folder with the weights of faced, for detector faced only.
-            image_size: Pixels a side of the square faces in the records.
-            model: Model to train; with trainer t2t, its hparams set.
-            train_steps: Training steps.
-            seed: Of the records' order and of training.
-            data_image: Container image of the data steps.
-            train_image: Container image of training.
-            evaluate_image: Container image of the evaluation.
-            plan_cpu: CPUs of plan, such as 1 or 500m.
-            plan_memory: Memory of plan, such as 4Gi.
-            download_cpu: CPUs of a download task.
-            download_memory: Memory of a download task.
-            faces_cpu: CPUs of a faces task, which uses all of them.
-            faces_memory: Memory of a faces task.
-            collect_cpu: CPUs of collect.
-            collect_memory: Memory of collect.
-            datagen_cpu: CPUs of a datagen task, which uses all of them.
-            datagen_memory: Memory of a datagen task.
-            train_cpu: CPUs of training.
-            train_memory: Memory of training.
-            evaluate_cpu: CPUs of the evaluation.
-            evaluate_memory: Memory of the evaluation.
-            data_node_selector: Labels of the nodes for the data steps and the evaluation, as JSON.
-            data_tolerations: Taints these steps tolerate, a JSON list of objects with key, operator, value, effect.
-            train_node_selector: Labels of the nodes for training, as JSON.
-            train_tolerations: Taints training tolerates, as JSON.
-            accelerator_type: Resource training asks for, nvidia.com/gpu or google.com/tpu; empty for none.
-            accelerator_count: How many of it.
-
-        Returns:
-            The report's path; with trainer t2t, the run's name.
-        """
         both = {
             "root": root,
             "max_shards": max_shards,
@@ -218,6 +182,7 @@ def pipeline(options: CompileOptions) -> Any:
             "faced_weights": faced_weights,
             "image_size": image_size,
             "seed": seed,
+            "options": options,
             "data_image": data_image,
             "plan_cpu": plan_cpu,
             "plan_memory": plan_memory,
@@ -232,44 +197,53 @@ def pipeline(options: CompileOptions) -> Any:
             "data_node_selector": data_node_selector,
             "data_tolerations": data_tolerations,
         }
-        with _ended_by_a_summary(root, options):
+        with _ended_by_a_summary(root, compiled):
             train_split = prepare_split(split=TRAIN, annotations=train_csv, num_shards=num_train_shards, **both)
             # One after the other: a host with images of both splits is asked at its rate, not at twice that.
             eval_split = prepare_split(split=EVAL, annotations=eval_csv, num_shards=num_eval_shards, **both)
             eval_split.after(train_split)
-            if not options.placement:
-                train_image, evaluate_image = options.train_image, options.evaluate_image
+            if not compiled.placement:
+                train_image, evaluate_image = compiled.train_image, compiled.evaluate_image
             on_train_nodes = Placement(train_image, train_cpu, train_memory, train_node_selector, train_tolerations)
-            if options.trainer == T2T:
+            if compiled.trainer == T2T:
                 problem = t2t_datagen(root=root, image_size=image_size).after(eval_split)
                 last = t2t_train(
                     root=root, problem=problem.output, hparams_set=model, train_steps=train_steps, seed=seed
                 )
                 data_task(
                     problem,
-                    options,
+                    compiled,
                     Placement(train_image, datagen_cpu, datagen_memory, data_node_selector, data_tolerations),
                 )
-                train_task(last, options, on_train_nodes, accelerator_type, accelerator_count)
+                train_task(last, compiled, on_train_nodes, accelerator_type, accelerator_count)
             else:
                 trained = train(
-                    root=root, triplets=train_split.outputs["triplets"], model=model, steps=train_steps, seed=seed
+                    root=root,
+                    triplets=train_split.outputs["triplets"],
+                    model=model,
+                    steps=train_steps,
+                    batch_size=batch_size,
+                    learning_rate=learning_rate,
+                    seed=seed,
+                    options=options,
                 ).after(eval_split)
-                train_task(trained, options, on_train_nodes, accelerator_type, accelerator_count)
+                train_task(trained, compiled, on_train_nodes, accelerator_type, accelerator_count)
                 last = evaluate(
                     root=root,
                     run=trained.outputs["Output"],
                     trained_model=trained.outputs["trained_model"],
                     triplets=eval_split.outputs["triplets"],
+                    options=options,
                 )
                 evaluate_task(
                     last,
-                    options,
+                    compiled,
                     Placement(evaluate_image, evaluate_cpu, evaluate_memory, data_node_selector, data_tolerations),
                 )
-        return None if options.exit_handler else last.outputs["Output"]
+        return None if compiled.exit_handler else last.outputs["Output"]
 
-    return share(fec)
+    fec.__doc__ = described(ABOUT, descriptions(), "The report's path; with trainer t2t, the run's name.")
+    return share(dsl.pipeline(name="fec")(fec))
 
 
 def _ended_by_a_summary(root: Any, options: CompileOptions) -> contextlib.AbstractContextManager[Any]:

@@ -1,6 +1,6 @@
 """The collect step as a Kubeflow component."""
 
-from typing import List  # noqa: UP035 - kfp reads this annotation
+from typing import Any, Dict, List  # noqa: UP035 - what kfp reads in a signature
 
 from kfp import dsl
 
@@ -13,10 +13,8 @@ def collect(
     split: str,
     triplets: dsl.Output[dsl.Dataset],
     seed: int = 0,
-    triplets_per_record_shard: int = 5000,
-    record_shards: int = 0,
     max_groups: int = 100,
-    preset: str = "fec_base",
+    options: Dict[str, Any] = {},  # noqa: UP006
 ) -> List[str]:  # noqa: UP006
     """Keep the triplets whose three faces survived, and count what was lost where.
 
@@ -25,10 +23,8 @@ def collect(
         split: train or eval.
         triplets: The funnel of the split, with its counts.
         seed: Of the shuffle: another seed, another order of the same triplets.
-        triplets_per_record_shard: Triplets in one TFRecord file, about.
-        record_shards: TFRecord files; 0 for as many as the former asks for.
         max_groups: Groups of record shards at the most, 1 to 200.
-        preset: Whose record shards the groups are of, fec_base (all triplets) or fec_tiny (a sample).
+        options: Further options of all steps, by step: {"collect": {...}}.
 
     Returns:
         The groups of record shards.
@@ -37,18 +33,9 @@ def collect(
     from components.collect.parameters import Parameters
     from components.collect.step import run
     from fec.command import reported
+    from fec.parameters import with_options
 
     with reported():
-        groups = run(
-            Parameters(
-                root=root,
-                split=split,
-                seed=seed,
-                triplets_per_record_shard=triplets_per_record_shard,
-                record_shards=record_shards,
-                max_groups=max_groups,
-                preset=preset,
-            )
-        )
+        groups = run(with_options(Parameters, options, root=root, split=split, seed=seed, max_groups=max_groups))
         publish_triplets(root, split, triplets)
         return groups

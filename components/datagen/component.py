@@ -1,5 +1,7 @@
 """The datagen step as a Kubeflow component."""
 
+from typing import Any, Dict  # noqa: UP035 - what kfp reads in a signature
+
 from kfp import dsl
 
 from fec.images import DATA_IMAGE
@@ -11,10 +13,7 @@ def datagen(
     split: str,
     group: str = "0/1",
     image_size: int = 64,
-    jpeg_quality: int = 90,
-    layout: str = "triplets",
-    preset: str = "fec_base",
-    workers: int = 0,
+    options: Dict[str, Any] = {},  # noqa: UP006
 ) -> str:
     """Write the TFRecord files of a group of record shards.
 
@@ -23,10 +22,7 @@ def datagen(
         split: train or eval.
         group: The record shards to write, INDEX/COUNT; 0/1 is all of them.
         image_size: Side of the square faces in the records, pixels.
-        jpeg_quality: Of the faces in the records, 1 to 100.
-        layout: triplets (each example holds its faces), faces (each face once, triplets as ids) or both.
-        preset: fec_base (all triplets) or fec_tiny (a sample).
-        workers: Threads that encode faces; 0 is one a core, more for a bucket.
+        options: Further options of all steps, by step: {"datagen": {...}}.
 
     Returns:
         The group.
@@ -34,17 +30,7 @@ def datagen(
     from components.datagen.parameters import Parameters
     from components.datagen.step import run
     from fec.command import reported
+    from fec.parameters import with_options
 
     with reported():
-        return run(
-            Parameters(
-                root=root,
-                split=split,
-                group=group,
-                image_size=image_size,
-                jpeg_quality=jpeg_quality,
-                layout=layout,
-                preset=preset,
-                workers=workers,
-            )
-        )
+        return run(with_options(Parameters, options, root=root, split=split, group=group, image_size=image_size))

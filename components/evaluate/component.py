@@ -1,5 +1,7 @@
 """The evaluate step as a Kubeflow component."""
 
+from typing import Any, Dict  # noqa: UP035 - what kfp reads in a signature
+
 from kfp import dsl
 
 from fec.images import TRAIN_IMAGE
@@ -13,7 +15,7 @@ def evaluate(
     triplets: dsl.Input[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-    batch_size: int = 256,
+    options: Dict[str, Any] = {},  # noqa: UP006
 ) -> str:
     """Measure a trained model on the eval split, and tell the whole run on one page.
 
@@ -24,7 +26,7 @@ def evaluate(
         triplets: What the records it is measured on were made of.
         report: The run on one page.
         metrics: Triplet accuracy, overall and by type.
-        batch_size: Faces embedded at a time.
+        options: Further options of all steps, by step: {"evaluate": {...}}.
 
     Returns:
         The path of the report.
@@ -32,8 +34,9 @@ def evaluate(
     from components.evaluate import step
     from fec.artifacts import publish_report
     from fec.command import reported
+    from fec.parameters import with_options
 
     with reported():
-        path = step.run(step.Parameters(root=root, run=run, batch_size=batch_size))
+        path = step.run(with_options(step.Parameters, options, root=root, run=run))
         publish_report(root, run, report, metrics)
         return path

@@ -16,5 +16,5 @@ class Parameters(StepParameters, step="evaluate", version=VERSION):
     """What an evaluation depends on."""
 
     root: str = root()
-    run: str = parameter("name of the trained run, as the train step gave it", shapes_result=False)
+    run: str = parameter("name of the trained run, as the train step gave it", shapes_result=False, promoted=True)
     batch_size: int = parameter("faces embedded at a time", default=256, at_least=1, shapes_result=False)

@@ -1,5 +1,7 @@
 """The KFP component of the faces step."""
 
+from typing import Any, Dict  # noqa: UP035 - what kfp reads in a signature
+
 from kfp import dsl
 
 from fec.images import DATA_IMAGE
@@ -12,11 +14,8 @@ def faces(
     group: str = "0/1",
     detector: str = "yunet",
     min_confidence: float = 0.7,
-    max_pixels: int = 100_000_000,
-    min_crop_size: int = 16,
-    crop_quality: int = 95,
-    workers: int = 0,
     faced_weights: str = "",
+    options: Dict[str, Any] = {},  # noqa: UP006
 ) -> str:
     """Verify faces: cut each published box out of its image, and keep the crops in which a detector finds the face.
 
@@ -26,11 +25,8 @@ def faces(
         group: Which shards, as INDEX/COUNT; 0/1 is all of them.
         detector: Face detector: yunet or faced.
         min_confidence: Confidence wanted, on the detector's own scale of 0 to 1.
-        max_pixels: Pixels above which an image is not decoded.
-        min_crop_size: Pixels a crop must have on its shorter side.
-        crop_quality: JPEG quality of the crops, 1 to 100.
-        workers: Processes; 0 for one for each core the task may use.
         faced_weights: Folder with face_yolo.pb and face_corrector.pb, for faced.
+        options: Further options of all steps, by step: {"faces": {...}}.
 
     Returns:
         The group.
@@ -38,19 +34,18 @@ def faces(
     from components.faces.parameters import Parameters
     from components.faces.step import run
     from fec.command import reported
+    from fec.parameters import with_options
 
     with reported():
         return run(
-            Parameters(
+            with_options(
+                Parameters,
+                options,
                 root=root,
                 split=split,
                 group=group,
                 detector=detector,
                 min_confidence=min_confidence,
-                max_pixels=max_pixels,
-                min_crop_size=min_crop_size,
-                crop_quality=crop_quality,
-                workers=workers,
                 faced_weights=faced_weights,
             )
         )

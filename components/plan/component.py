@@ -1,6 +1,6 @@
 """The KFP component of the plan step."""
 
-from typing import List  # noqa: UP035 - what kfp reads in a signature
+from typing import Any, Dict, List  # noqa: UP035 - what kfp reads in a signature
 
 from kfp import dsl
 
@@ -15,10 +15,8 @@ def plan(
     num_shards: int = 8,
     max_shards: int = 0,
     max_groups: int = 100,
-    agreement: float = 2 / 3,
-    max_malformed: float = 0.01,
     requests_per_second: float = 20.0,
-    task_requests_per_second: float = 200.0,
+    options: Dict[str, Any] = {},  # noqa: UP006
 ) -> List[str]:  # noqa: UP006
     """Plan a split: what is to be fetched, where it goes, and in which groups it is done.
 
@@ -29,30 +27,30 @@ def plan(
         num_shards: Shards of the whole split.
         max_shards: A trial: only as much of the split as fills this many shards; 0 for all.
         max_groups: Groups the shards are handled in, 200 at most.
-        agreement: Share of the votes that makes a consensus.
-        max_malformed: Share of malformed rows up to which the file is trusted.
         requests_per_second: Requests a second to one host key, over the whole run.
-        task_requests_per_second: Requests a second that one task can do.
+        options: Further options of all steps, by step: {"plan": {...}}.
 
     Returns:
         The groups, each as INDEX/COUNT.
     """
+    from components.options import checked
     from components.plan.parameters import Parameters
     from components.plan.step import run
     from fec.command import reported
+    from fec.parameters import with_options
 
     with reported():
+        checked(options)  # of all steps: a mistake is told before anything is fetched
         return run(
-            Parameters(
+            with_options(
+                Parameters,
+                options,
                 root=root,
                 split=split,
                 annotations=annotations,
                 num_shards=num_shards,
                 max_shards=max_shards,
                 max_groups=max_groups,
-                agreement=agreement,
-                max_malformed=max_malformed,
                 requests_per_second=requests_per_second,
-                task_requests_per_second=task_requests_per_second,
             )
         )

@@ -12,12 +12,13 @@ from fec.parameters import StepParameters, parameter, root, split
 VERSION: Final = 1
 
 
-def _groups(max_groups: int) -> str:
-    if 1 <= max_groups <= MAX_GROUPS:
+def refuse_groups(number: int) -> str:
+    """What is wrong with a number of groups; "" for one that the engine can hold."""
+    if 1 <= number <= MAX_GROUPS:
         return ""
     return (
-        f"expected 1 to {MAX_GROUPS}: the engine keeps the state of all groups in one object of about 1 MiB. Shards may"
-        " be as many as you like: a group handles several, in parallel"
+        f"expected 1 to {MAX_GROUPS}: the engine keeps the state of all groups in one object of about 1 MiB, and "
+        "a group handles several shards, in parallel"
     )
 
 
@@ -38,7 +39,7 @@ class Parameters(StepParameters, step="plan", version=VERSION):
     max_groups: int = parameter(
         f"groups the shards are handled in, {MAX_GROUPS} at most",
         default=100,
-        refuse=_groups,
+        refuse=refuse_groups,
         shapes_result=False,
         promoted=True,
     )

@@ -1,5 +1,7 @@
 """The train step as a Kubeflow component."""
 
+from typing import Any, Dict  # noqa: UP035 - what kfp reads in a signature
+
 from kfp import dsl
 
 from fec.images import TRAIN_IMAGE
@@ -16,8 +18,7 @@ def train(
     batch_size: int = 30,
     learning_rate: float = 1e-3,
     seed: int = 0,
-    run: str = "",
-    checkpoint_every: int = 50,
+    options: Dict[str, Any] = {},  # noqa: UP006
 ) -> str:
     """Train an embedding on the records, and go on where a killed training stopped.
 
@@ -31,8 +32,7 @@ def train(
         batch_size: Triplets in a batch.
         learning_rate: At the start; it falls to zero along a cosine.
         seed: Of the weights, the batches and the augmentation.
-        run: Name of the run's folders; by default the model and a fingerprint.
-        checkpoint_every: Steps between checkpoints.
+        options: Further options of all steps, by step: {"train": {...}}.
 
     Returns:
         The run's name.
@@ -40,18 +40,19 @@ def train(
     from components.train import step
     from components.train.artifacts import publish_model
     from fec.command import reported
+    from fec.parameters import with_options
 
     with reported():
         name = step.run(
-            step.Parameters(
+            with_options(
+                step.Parameters,
+                options,
                 root=root,
                 model=model,
                 steps=steps,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 seed=seed,
-                run=run,
-                checkpoint_every=checkpoint_every,
             )
         )
         publish_model(root, name, trained_model, training_metrics)

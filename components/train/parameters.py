@@ -21,8 +21,10 @@ class Parameters(StepParameters, step="train", version=VERSION):
     root: str = root()
     model: str = parameter(f"the network: {', '.join(MODELS)}", default="tiny", choices=MODELS, promoted=True)
     steps: int = parameter("batches to train on", default=200, at_least=1, promoted=True)
-    batch_size: int = parameter("triplets in a batch", default=30, at_least=1)
-    learning_rate: float = parameter("at the start; it falls to zero along a cosine", default=1e-3, more_than=0)
+    batch_size: int = parameter("triplets in a batch", default=30, at_least=1, promoted=True)
+    learning_rate: float = parameter(
+        "at the start; it falls to zero along a cosine", default=1e-3, more_than=0, promoted=True
+    )
     seed: int = parameter("of the weights, the batches and the augmentation", default=0, promoted=True, **SEEDS)
     run: str = parameter(
         "name of the run's folders; by default the model and a fingerprint",

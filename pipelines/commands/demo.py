@@ -11,7 +11,7 @@ from fec.annotations import Triplet, read_rows
 from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN
 from fec.storage import open_storage
-from pipelines.local.arguments import RunArguments
+from pipelines.graph.form import RunParameters
 
 SUMMARY = "Run the whole pipeline on real photographs, from a web server that it starts on this machine."
 
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
                 + "; does another demo work on this root? If not, give another --root" * bool(port)
             ) from None
         csvs = site.write_csvs(folder)
-        arguments = RunArguments(
+        arguments = RunParameters(
             train_csv=str(csvs[TRAIN]),
             eval_csv=str(csvs[EVAL]),
             root=options.root,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from fec import command
 from fec.errors import ConfigurationError
-from fec.parameters import parameter
+from fec.parameters import like
+from pipelines.graph.form import RunParameters
 from pipelines.local import arguments
-from pipelines.local.arguments import RunArguments
 
 SUMMARY = "Try every step on one small shard and train one step, in under a minute: to be run before a long job."
 
@@ -24,16 +24,23 @@ FOLDER = "dev"
 
 
 @dataclass(frozen=True)
-class DevArguments(RunArguments):
+class DevParameters(RunParameters):
     """The arguments of the long job; shards, groups and training steps are those of the trial all the same."""
 
-    train_csv: str = parameter(help="as for fec run; without both, photographs from this machine", default="")
-    eval_csv: str = parameter(help="as for fec run", default="")
-    root: str = parameter(help="that of the long job, tried in ROOT/dev; without it, a folder that goes", default="")
+    train_csv: str = like(
+        RunParameters, "train_csv", help="as for fec run; without both, photographs from this machine", default=""
+    )
+    eval_csv: str = like(RunParameters, "eval_csv", help="as for fec run", default="")
+    root: str = like(
+        RunParameters,
+        "root",
+        help="that of the long job, tried in ROOT/dev; without it, a folder that goes",
+        default="",
+    )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    command.add_options(parser, DevArguments)
+    command.add_options(parser, DevParameters)
     parser.add_argument("--t2t", action="store_true", help="make records and train with the real Tensor2Tensor")
     parser.add_argument(
         "--t2t-python", default="", metavar="PATH", help="Python that has it (default: FEC_T2T_PYTHON, .venv-t2t)"
@@ -45,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from pipelines.local.trial import Trial
     from pipelines.t2t import interpreter
 
-    given = command.parameters_from(DevArguments, options)
+    given = command.parameters_from(DevParameters, options)
     if bool(given.train_csv) != bool(given.eval_csv):
         raise ConfigurationError(
             "--train-csv and --eval-csv: expected both, or neither to try on the demo's photographs"
@@ -68,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _prepared(given: DevArguments, stack: contextlib.ExitStack) -> RunArguments:
+def _prepared(given: DevParameters, stack: contextlib.ExitStack) -> RunParameters:
     """The arguments of the trial, with the demo's server running where no annotations were given."""
     if given.root:
         root = f"{given.root.rstrip('/')}/{FOLDER}"
@@ -81,7 +88,7 @@ def _prepared(given: DevArguments, stack: contextlib.ExitStack) -> RunArguments:
     return tried
 
 
-def _on_the_demo(given: DevArguments, stack: contextlib.ExitStack) -> DevArguments:
+def _on_the_demo(given: DevParameters, stack: contextlib.ExitStack) -> DevParameters:
     from fec.layout import EVAL, TRAIN
     from pipelines.commands.demo import LOOPBACK, REQUESTS_PER_SECOND
     from pipelines.demo.scenario import scenario

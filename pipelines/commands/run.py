@@ -9,14 +9,14 @@ import time
 
 from fec import command
 from fec.images import DATA_IMAGE, TRAIN_IMAGE
+from pipelines.graph.form import RunParameters, for_pipeline
 from pipelines.local import arguments
-from pipelines.local.arguments import RunArguments
 
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    command.add_options(parser, RunArguments)
+    command.add_options(parser, RunParameters)
     parser.add_argument(
         "--runner",
         choices=("subprocess", "docker"),
@@ -30,10 +30,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     images = (options.data_image, options.train_image) if options.runner == "docker" else None
-    return finish(command.parameters_from(RunArguments, options), as_json=options.json, images=images)
+    return finish(command.parameters_from(RunParameters, options), as_json=options.json, images=images)
 
 
-def finish(run_arguments: RunArguments, *, as_json: bool, images: tuple[str, str] | None = None) -> int:
+def finish(parameters: RunParameters, *, as_json: bool, images: tuple[str, str] | None = None) -> int:
     """Check the arguments, run the pipeline and print its summary; the exit code.
 
     ``images``, of the data steps and of training, makes containers of the tasks.
@@ -44,8 +44,8 @@ def finish(run_arguments: RunArguments, *, as_json: bool, images: tuple[str, str
     from pipelines.local.supervision import Stopped
 
     started = time.monotonic()
-    arguments.check(run_arguments)
-    pipeline_arguments, inside = arguments.for_pipeline(run_arguments), None
+    arguments.check(parameters)
+    pipeline_arguments, inside = for_pipeline(parameters), None
     if images is not None:
         pipeline_arguments, inside = containers.on_this_machine(pipeline_arguments, *images)
         inside.check()
@@ -54,6 +54,6 @@ def finish(run_arguments: RunArguments, *, as_json: bool, images: tuple[str, str
     except Stopped as stopped:
         print(f"stopped by {stopped}; the same command goes on where it was", file=sys.stderr)
         return stopped.exit_code
-    summary = read(run_arguments.root, report, seconds=time.monotonic() - started)
+    summary = read(parameters.root, report, seconds=time.monotonic() - started)
     print(json.dumps(summary.as_json()) if as_json else summary.as_text())
     return 0

@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
     from pipelines.graph import limits, runtime_parameters
     from pipelines.graph.compiled import read_spec
+    from pipelines.graph.form import RunParameters, check_values
     from pipelines.kubeflow import submit
     from pipelines.kubeflow.endpoint import connect
 
@@ -57,6 +58,11 @@ def run(options: argparse.Namespace) -> int:
             _compile(compile_options, package)
         declared = runtime_parameters.declared(read_spec(package))
         parameters = runtime_parameters.parse(options.parameters, declared)
+        if options.package_file and compile_options.options:
+            raise ConfigurationError(
+                "--set goes into what is compiled, and --package-file is compiled already; give options={...}, in JSON"
+            )
+        check_values(parameters, model=declared["model"].default if "model" in declared else RunParameters.model)
         if "max_groups" in declared:
             limits.check(package, int(parameters.get("max_groups", declared["max_groups"].default)))
         submission = submit.Submission(

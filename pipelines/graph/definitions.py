@@ -7,6 +7,7 @@ The second use can as well refer to the first one's definition, which keeps the 
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -41,6 +42,12 @@ def share(pipeline: Any) -> Any:
     while _merged_a_component(spec):
         pass
     return pipeline
+
+
+def described(about: str, parameters: Mapping[str, str], returns: str) -> str:
+    """A docstring as KFP reads it: what a pipeline does, each parameter's description by name, what it gives."""
+    lines = [f"    {name}: {help[:1].upper()}{help[1:]}." for name, help in parameters.items()]
+    return "\n".join([about, "", "Args:", *lines, "", "Returns:", f"    {returns}", ""])
 
 
 def _leave_out_descriptions(component: Any) -> None:

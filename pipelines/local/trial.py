@@ -17,11 +17,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from components.options import checked
 from fec import layout
 from fec.done import read_done
 from fec.layout import EVAL, SPLITS, TRAIN
+from fec.parameters import promoted
 from fec.storage import open_storage
-from pipelines.local.arguments import RunArguments
+from pipelines.graph.form import RunParameters
 from pipelines.local.child import run_child
 from pipelines.local.display import Display
 from pipelines.t2t import interpreter
@@ -38,7 +40,7 @@ GROUP: Final = "0/1"
 class Trial:
     """The steps of a trial at ``arguments.root``, a line on ``report`` for each that has ended."""
 
-    def __init__(self, arguments: RunArguments, report: TextIO) -> None:
+    def __init__(self, arguments: RunParameters, report: TextIO) -> None:
         self._report = report
         self._display = Display(sys.stderr, live=sys.stderr.isatty())
         self._storage = open_storage(arguments.root)
@@ -49,6 +51,7 @@ class Trial:
             "steps": 1,
             "train_steps": 1,
         }
+        self._options = checked(arguments.options)
         self._csvs = {TRAIN: arguments.train_csv, EVAL: arguments.eval_csv}
 
     def clear(self, *also: str) -> None:
@@ -114,7 +117,12 @@ class Trial:
         """Run the step of ``module``; what it gives."""
         parameters = import_module(f"{module}.step" if t2t is None else module).Parameters
         python, environment = (sys.executable, os.environ) if t2t is None else (str(t2t), interpreter.environment())
-        command = [python, "-m", module, *options_of(parameters, self._values | dict(values))]
+        if t2t is None:
+            own = {name: self._values[name] for name in promoted(parameters) if name in self._values}
+            values = {**self._options.get(parameters.step, {}), **own, **values}
+        else:
+            values = {**self._values, **values}
+        command = [python, "-m", module, *options_of(parameters, values)]
         given: list[Any] = []
 
         def heard(line: str, event: Mapping[str, Any] | None) -> None:

@@ -15,6 +15,8 @@ from google.protobuf import json_format
 from kfp import compiler, dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from fec.parameters import rules_of
+
 ROOT = Path(__file__).parents[2]
 STEPS = ("plan", "download", "faces", "collect", "datagen", "train", "evaluate", "summarize")
 # The engine tells the exit handler in one argument what else are options.
@@ -32,21 +34,24 @@ def parameters(step: str) -> type[Any]:
 
 def as_kfp(hint: Any) -> Any:
     """A type as KFP can pass it: a list where Python has a tuple."""
-    return list[str] if typing.get_origin(hint) in (tuple, list) else hint
+    origin = typing.get_origin(hint)
+    return list[str] if origin in (tuple, list) else dict[str, Any] if origin is dict else hint
 
 
 def step_signature(step: str) -> dict[str, tuple[Any, Any]]:
-    """Type and default of every field of Parameters, in order."""
+    """Type and default of every field of Parameters that the pipeline hands on by itself, in order, and the options."""
     hints = typing.get_type_hints(parameters(step))
-    signature = {}
+    signature: dict[str, tuple[Any, Any]] = {}
     for field in dataclasses.fields(parameters(step)):
+        if not rules_of(field).promoted:
+            continue
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         if default is dataclasses.MISSING:
             default = inspect.Parameter.empty
         signature[field.name] = (as_kfp(hints[field.name]), list(default) if isinstance(default, tuple) else default)
-    return signature
+    return signature | {"options": (dict[str, Any], {})}
 
 
 def component_signature(step: str) -> dict[str, tuple[Any, Any]]:
@@ -73,7 +78,7 @@ def test_every_input_is_described(step: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_every_field_has_help(step: str) -> None:
-    assert [field.name for field in dataclasses.fields(parameters(step)) if not field.metadata.get("help")] == []
+    assert [field.name for field in dataclasses.fields(parameters(step)) if not rules_of(field).help] == []
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -102,14 +107,15 @@ def test_help_imports_nothing_heavy(step: str) -> None:
     )
     help_text, _, imported = done.stdout.rpartition("IMPORTED ")
     assert set(imported.split()) & HEAVY == set()
-    for name in step_signature(step):
-        assert "--" + name.replace("_", "-") in help_text
+    for field in dataclasses.fields(parameters(step)):
+        assert "--" + field.name.replace("_", "-") in help_text
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_readme_names_every_option(step: str) -> None:
     readme = (ROOT / "components" / step / "README.md").read_text()
-    missing = [name for name in step_signature(step) if name not in readme and name.replace("_", "-") not in readme]
+    names = [field.name for field in dataclasses.fields(parameters(step))]
+    missing = [name for name in names if name not in readme and name.replace("_", "-") not in readme]
     assert missing == []
 
 

@@ -85,7 +85,7 @@ def test_a_real_step_ends_with_one_json_line_and_no_traceback() -> None:
     result = subprocess.run(COMMAND, capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (2, "")
     assert len(result.stderr.splitlines()) == 1
-    assert json.loads(result.stderr)["message"] == "split 'nonsense': expected one of train, eval"
+    assert json.loads(result.stderr)["message"] == "--split nonsense: expected one of train, eval"
 
 
 def test_a_person_at_a_terminal_reads_one_plain_line() -> None:
@@ -93,7 +93,7 @@ def test_a_person_at_a_terminal_reads_one_plain_line() -> None:
     try:
         result = subprocess.run(COMMAND, stderr=terminal)
         assert result.returncode == 2
-        assert os.read(reader, 10_000) == b"error: split 'nonsense': expected one of train, eval\r\n"
+        assert os.read(reader, 10_000) == b"error: --split nonsense: expected one of train, eval\r\n"
     finally:
         os.close(reader)
         os.close(terminal)

@@ -68,13 +68,13 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], words: list[str]
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--num-train-shards", "0", ["--num-train-shards 0", "1 or more"]),
+        ("--num-train-shards", "0", ["--num-train-shards 0", "at least 1"]),
         ("--num-train-shards", "many", ["--num-train-shards", "many"]),
         ("--max-shards", "-1", ["--max-shards -1"]),
         ("--max-groups", "0", ["--max-groups 0"]),
         ("--allow-network", "127.0.0.0/33", ["127.0.0.0/33", "CIDR"]),
         ("--allow-network", "localhost", ["localhost", "CIDR"]),
-        ("--min-confidence", "70", ["--min-confidence 70", "0 to 1"]),
+        ("--min-confidence", "70", ["--min-confidence 70", "between 0 and 1"]),
         ("--requests-per-second", "0", ["--requests-per-second"]),
         ("--requests-per-second", "nan", ["--requests-per-second"]),
         ("--detector", "eyes", ["eyes", "yunet"]),

@@ -13,8 +13,8 @@ from kfp import compiler
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from fec.errors import ConfigurationError
+from pipelines.graph.form import RunParameters, for_pipeline
 from pipelines.graph.options import LOCAL, CompileOptions
-from pipelines.local.arguments import RunArguments, for_pipeline
 from pipelines.pipeline import fec, pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -111,8 +111,26 @@ PLACES = re.compile(r"\w+_(cpu|memory|image|node_selector|tolerations)|accelerat
 
 
 def test_the_command_has_an_option_for_every_input_but_those_that_place_a_task(spec: Any) -> None:
-    arguments = for_pipeline(RunArguments(train_csv="a", eval_csv="b", root="c"))
+    arguments = for_pipeline(RunParameters(train_csv="a", eval_csv="b", root="c"))
     assert set(arguments) == {name for name in spec.root.input_definitions.parameters if not PLACES.fullmatch(name)}
+
+
+def test_the_steps_options_reach_every_step(spec: Any) -> None:
+    calls = [
+        (name, task)
+        for component in (spec.root, *spec.components.values())
+        for name, task in component.dag.tasks.items()
+        if spec.components[task.component_ref.name].executor_label
+    ]
+    without = {name for name, task in calls if "options" not in task.inputs.parameters}
+    assert without == {"summarize"}  # which has none
+
+
+def test_options_given_when_compiling_are_the_forms_default(tmp_path: Path) -> None:
+    spec, _ = compiled_with(tmp_path, options={"faces": {"crop_quality": "90"}})
+    assert default(spec, "options") == {"faces": {"crop_quality": 90}}
+    with pytest.raises(ConfigurationError, match=r"did you mean crop_quality\?"):
+        CompileOptions(options={"faces": {"crop_qualty": "90"}})
 
 
 def default(spec: Any, name: str) -> Any:
@@ -232,8 +250,8 @@ def test_without_places_and_summary_nothing_is_left_to_the_platform_but_time(tmp
         ({"max_groups": 201}, "expected 1 to 200"),
         ({"max_groups": 0}, "expected 1 to 200"),
         ({"parallelism": 0}, "expected 1 to 200"),
-        ({"retries": -1}, "expected 0 or more"),
-        ({"trainer": "torch"}, "expected keras or t2t"),
+        ({"retries": -1}, "expected at least 0"),
+        ({"trainer": "torch"}, "expected one of keras, t2t"),
         ({"tag": ""}, "expected a name"),
         ({"topology": "2x4"}, "without an accelerator"),
         ({"accelerator_count": 2}, "without an accelerator"),

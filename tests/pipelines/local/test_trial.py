@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fec.storage import open_storage
-from pipelines.local.arguments import RunArguments
+from pipelines.graph.form import RunParameters
 from pipelines.local.trial import MAX_TRIPLETS, Trial, options_of
 
 ROWS = 1000
@@ -89,7 +89,7 @@ def test_originals_outlive_what_was_made_of_them(tmp_path: Path) -> None:
     storage = open_storage(str(tmp_path))
     for path in ("images/train/0/segment-00000.tar", "train/0/crop.jpg", "records/_done/x/_DONE.json", "mine.txt"):
         storage.write(path, b"x")
-    Trial(RunArguments(train_csv="", eval_csv="", root=str(tmp_path)), sys.stdout).clear()
+    Trial(RunParameters(train_csv="", eval_csv="", root=str(tmp_path)), sys.stdout).clear()
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"images/train/0/segment-00000.tar", "mine.txt"}
 
