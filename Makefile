@@ -10,7 +10,7 @@ DEMO_ROOT ?= demo-root
 WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e
 
-.PHONY: help demo test test-kill e2e lint format types compile wheel install clean
+.PHONY: help demo test test-kill record-results e2e lint format types compile wheel install clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ test: $(DEV) ## the test suite
 
 test-kill: $(DEV) ## the slow tests: a run killed at many moments, the commands of the README
 	$(BIN)/pytest -m slow tests/e2e tests/docs
+
+record-results: $(DEV) ## what the steps make of a fixed input, after a VERSION was raised
+	FEC_RECORD_RESULTS=1 $(BIN)/pytest -q tests/components/test_results.py
 
 e2e: $(DEV) ## whole runs only
 	$(BIN)/pytest tests/e2e -m "not slow"

@@ -1,0 +1,136 @@
+"""What each step makes of one small fixed input, as a digest that no machine, clock or file format changes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from components.collect import step as collect
+from components.datagen import step as datagen
+from components.faces import step as faces
+from components.plan import step as plan
+from fec import identity, layout, tables
+from fec.boxes import Box
+from fec.done import Done, read_done, write_done
+from fec.outcomes import ImageOutcome
+from fec.segments import SegmentWriter, Tried
+from fec.storage import Storage, open_storage
+from tests.components.faces.scene import AT, PEOPLE, SCENES, encoded, face_box, photograph
+
+SPLIT: Final = layout.TRAIN
+# How far a box is moved to the right, in widths of the face: from where it is found to where it is not.
+MOVED: Final = (0.0, 0.1, 0.3, 0.5, 0.6, 0.65, 0.7, 0.75, 0.9, 1.2)
+# Of three, five and six raters: all agree, two thirds do, half do, none do.
+VOTES: Final = ((1, 1, 1), (2, 2, 3), (1, 1, 2, 3), (3, 3, 3, 2, 1), (1, 2, 3), (2, 2, 2, 2, 1, 3), (1, 1, 1, 2, 2, 3))
+TYPES: Final = ("ONE_CLASS_TRIPLET", "TWO_CLASS_TRIPLET", "THREE_CLASS_TRIPLET")
+
+
+def urls() -> list[str]:
+    return [f"http://{name}.example/{name}.jpg" for name in (*PEOPLE, *SCENES)]
+
+
+def boxes(name: str) -> list[Box]:
+    """Boxes around the face of a photograph, and away from it."""
+    if name not in PEOPLE:
+        return [Box(0.3, 0.6, 0.3, 0.6)]
+    box = face_box(name)
+    width = box.right - box.left
+    moved = [
+        Box(min(box.left + by * width, 0.9), min(box.right + by * width, 1.0), box.top, box.bottom) for by in MOVED
+    ]
+    return [*moved, Box(0.0, box.right, 0.0, box.bottom)]
+
+
+def fixed_list() -> str:
+    """A list as FEC's, of triplets over all boxes of the photographs."""
+    faces = [(f"http://{name}.example/{name}.jpg", box) for name in (*PEOPLE, *SCENES) for box in boxes(name)]
+    lines = []
+    for number in range(3 * len(faces)):
+        three = [faces[(number + offset * (number % 5 + 1)) % len(faces)] for offset in range(3)]
+        cells = [cell for url, box in three for cell in (f'"{url}"', box.left, box.right, box.top, box.bottom)]
+        votes = [cell for rater, vote in enumerate(VOTES[number % len(VOTES)]) for cell in (f"r{rater}", vote)]
+        lines.append(",".join(str(cell) for cell in (*cells, TYPES[number % 3], *votes)))
+    return "\n".join(lines) + "\n"
+
+
+def made_root(folder: Path) -> str:
+    """A root with plan, originals, crops, collection and records of the fixed input."""
+    csv, root = folder / "list.csv", str(folder / "root")
+    csv.write_text(fixed_list())
+    plan.run(plan.Parameters(root=root, split=SPLIT, annotations=str(csv), num_shards=2))
+    storage = open_storage(root)
+    _store_originals(storage)
+    faces.run(faces.Parameters(root=root, split=SPLIT))
+    collect.run(collect.Parameters(root=root, split=SPLIT, triplets_per_record_shard=30))
+    datagen.run(datagen.Parameters(root=root, split=SPLIT, image_size=32, layout="both"))
+    return root
+
+
+def _store_originals(storage: Storage) -> None:
+    """The photographs, where download would have put them: what it stores is what a host gave."""
+    images = tables.read_table(storage, f"{layout.plan_dir(SPLIT)}/images.parquet").to_pylist()
+    for shard in {row["shard"] for row in images}:
+        with SegmentWriter(storage, SPLIT, shard) as writer:
+            for row in images:
+                if row["shard"] == shard:
+                    name = row["url"].rpartition("/")[2].removesuffix(".jpg")
+                    tried = Tried(identity.image_id(row["url"]), row["url"], ImageOutcome.FETCHED, "", 1, AT)
+                    writer.add(tried, encoded(photograph(name), quality=95), "jpg")
+            writer.finish()
+        counts = {"fetched": sum(row["shard"] == shard for row in images)}
+        write_done(storage, layout.images_dir(SPLIT, shard), Done("download", "0" * 64, f"{shard}", counts))
+
+
+def _table(storage: Storage, path: str, leave_out: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """The rows of a table without the columns ``leave_out``."""
+    rows = tables.read_table(storage, path).to_pylist()
+    return [{name: value for name, value in row.items() if name not in leave_out} for row in rows]
+
+
+def _plan(storage: Storage) -> Any:
+    names = ("images", "faces", "triplets")
+    return [_table(storage, f"{layout.plan_dir(SPLIT)}/{name}.parquet") for name in names]
+
+
+def _faces(storage: Storage) -> Any:
+    # Confidences differ in the last digits from one processor to another, and with them what was found where.
+    kept = ("face_id", "outcome", "crop_name", "crop_sha256")
+    tables_of = [f"{layout.faces_dir(SPLIT, shard)}/{layout.FACES_TABLE}" for shard in range(2)]
+    return [{name: row[name] for name in kept} for path in tables_of for row in _table(storage, path)]
+
+
+def _collect(storage: Storage) -> Any:
+    done = read_done(storage, layout.collect_dir(SPLIT))
+    assert done is not None
+    return [done.digest, dict(done.counts)]
+
+
+def _datagen(storage: Storage) -> Any:
+    return {
+        entry.path: hashlib.sha256(storage.read(entry.path)).hexdigest()
+        for entry in storage.list("records")
+        if layout.DONE not in entry.path
+    }
+
+
+RESULTS: Final[Mapping[str, Callable[[Storage], Any]]] = {
+    "plan": _plan,
+    "faces": _faces,
+    "collect": _collect,
+    "datagen": _datagen,
+}
+
+
+# Whose results a step works on: with these, its own are others without any change of its code.
+INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "plan": (),
+    "faces": ("plan",),
+    "collect": ("plan", "faces"),
+    "datagen": ("faces", "collect"),
+}
+
+
+def digest(value: Any) -> str:
+    """64 hex digits of what JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

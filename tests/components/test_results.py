@@ -1,0 +1,48 @@
+"""A change of what a step makes is a change of its VERSION, or nobody's finished work would be made again.
+
+``make record-results`` records what the steps make now, of each step whose VERSION was raised.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.options import parameters_of
+from fec.storage import open_storage
+from tests.components.results import INPUTS, RESULTS, digest, made_root
+
+RECORDED = Path(__file__).with_name("results.json")
+RECORD = bool(os.environ.get("FEC_RECORD_RESULTS"))
+
+
+def recorded() -> dict[str, dict[str, Any]]:
+    return dict(json.loads(RECORDED.read_text())) if RECORDED.exists() else {}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return made_root(tmp_path_factory.mktemp("results"))
+
+
+@pytest.mark.parametrize("step", RESULTS)
+def test_other_results_come_with_another_version(step: str, root: str) -> None:
+    storage, version = open_storage(root), parameters_of(step).version
+    found = {
+        "version": version,
+        "inputs": digest([RESULTS[name](storage) for name in INPUTS[step]]),
+        "results": digest(RESULTS[step](storage)),
+    }
+    known = recorded().get(step, {})
+    if RECORD and (known.get("version"), known.get("inputs")) != (version, found["inputs"]):
+        RECORDED.write_text(json.dumps(recorded() | {step: found}, indent=1, sort_keys=True) + "\n")
+        return
+    assert known.get("version") == version, f"VERSION of {step} is {version}: run make record-results"
+    assert known["inputs"] == found["inputs"], f"what {step} works on has changed: run make record-results"
+    assert known["results"] == found["results"], (
+        f"{step} makes something else of the same input than before. If that is meant, raise VERSION in "
+        f"components/{step}/parameters.py, so that what is finished is made again, and run make record-results; if it "
+        "is not, find what changed it"
+    )
