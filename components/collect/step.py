@@ -33,7 +33,7 @@ def run(parameters: Parameters) -> list[str]:
     split = parameters.split
     plan = read_done(storage, layout.plan_dir(split))
     if plan is None:
-        raise RunFailed(f"{parameters.root} has no finished plan of {split}: run the plan step first")
+        raise RunFailed(f"{storage.root} has no finished plan of {split}: run the plan step first")
     shards = range(int(plan.details["num_shards"]))
     verified = _markers(storage, [layout.faces_dir(split, shard) for shard in shards], "faces")
     tried = _markers(storage, [layout.images_dir(split, shard) for shard in shards], "download")

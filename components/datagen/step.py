@@ -83,7 +83,7 @@ def run(parameters: Parameters) -> str:
     split = parameters.split
     collected = read_done(storage, layout.collect_dir(split))
     if collected is None:
-        raise RunFailed(f"{parameters.root} has no collected triplets of {split}: run the collect step first")
+        raise RunFailed(f"{storage.root} has no collected triplets of {split}: run the collect step first")
     triplets = collected.counts["records"]
     record_shards = preset.record_shards(split, triplets, collected.counts["record_shards"])
     job = Job(parameters, preset, preset.triplets(split, triplets), record_shards, collected.digest)

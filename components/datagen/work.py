@@ -19,7 +19,7 @@ from fec.cores import available_cores
 from fec.done import Done, write_done
 from fec.progress import task_name, track
 from fec.records import frame
-from fec.storage import LocalStorage, Storage
+from fec.storage import Storage
 
 # Written and hashed at a time.
 _BLOCK: Final = 1 << 20
@@ -39,7 +39,7 @@ def write_records(storage: Storage, job: Job, files: Sequence[RecordFile]) -> No
         needed = np.zeros(len(collected.faces), np.bool_)
         for file in files:
             needed[examples.needed(file.kind, file.number)] = True
-        workers = p.workers or (available_cores() if isinstance(storage, LocalStorage) else _BUCKET_WORKERS)
+        workers = p.workers or (available_cores() if storage.local else _BUCKET_WORKERS)
         cache.fill(storage, p.split, collected.faces, needed, p.image_size, p.jpeg_quality, workers)
         with track(task_name("records", p.split, p.group), len(files), "files") as progress:
             for file in files:

@@ -59,7 +59,7 @@ def download(parameters: Parameters) -> None:
     storage = open_storage(parameters.root)
     plan = read_done(storage, layout.plan_dir(parameters.split))
     if plan is None:
-        raise RunFailed(f"{parameters.root} has no finished plan of {parameters.split}: run the plan step first")
+        raise RunFailed(f"{storage.root} has no finished plan of {parameters.split}: run the plan step first")
     group = Group.parse(parameters.group)
     numbers = set(group.of(int(plan.details["num_shards"])))
     images = tables.read_table(storage, f"{layout.plan_dir(parameters.split)}/images.parquet")
@@ -324,7 +324,7 @@ async def _seal_now_and_then(storage: Storage, shards: list[Shard]) -> None:
     while True:
         await asyncio.sleep(REMOTE_SEAL_SECONDS / 4)
         for shard in shards:
-            if "://" in storage.root and time.monotonic() - shard.sealed_at > REMOTE_SEAL_SECONDS:
+            if not storage.local and time.monotonic() - shard.sealed_at > REMOTE_SEAL_SECONDS:
                 async with shard.lock:
                     if shard.writer is not None:
                         await asyncio.to_thread(shard.writer.seal)

@@ -24,7 +24,7 @@ def run(parameters: Parameters) -> str:
     storage = open_storage(parameters.root)
     trained = read_done(storage, layout.model_dir(parameters.run))
     if trained is None:
-        raise ConfigurationError(f"run {parameters.run!r}: {parameters.root} has no finished training of that name")
+        raise ConfigurationError(f"run {parameters.run!r}: {storage.root} has no finished training of that name")
     records = record_files(storage, EVAL)
     if records.image_size != (wanted := trained.details["image_size"]):
         raise RunFailed(

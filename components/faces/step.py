@@ -31,7 +31,7 @@ def run(parameters: Parameters) -> str:
     storage = open_storage(parameters.root)
     plan = read_done(storage, layout.plan_dir(parameters.split))
     if plan is None:
-        raise RunFailed(f"{parameters.root} has no plan of the {parameters.split} split: run plan first")
+        raise RunFailed(f"{storage.root} has no plan of the {parameters.split} split: run plan first")
     pending: list[Pending] = []
     for number in layout.Group.parse(parameters.group).of(int(plan.details["num_shards"])):
         download = read_done(storage, layout.images_dir(parameters.split, number))

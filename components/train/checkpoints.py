@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fec.progress import event
-from fec.storage import LocalStorage, Storage
+from fec.storage import Storage
 
 STATE = "state.json"
 
@@ -40,7 +40,7 @@ class Checkpoints:
     def __init__(self, storage: Storage, directory: str, fingerprint: str, folder: Path) -> None:
         self._storage, self._folder = storage, folder
         self._parent, self._directory = directory, f"{directory}/{fingerprint[:16]}"
-        self._remote = not isinstance(storage, LocalStorage)
+        self._remote = not storage.local
 
     def save(self, model: Any, standing: Standing) -> None:
         """Store ``model`` (weights, and its optimizer's) as it is after ``standing.step`` steps."""

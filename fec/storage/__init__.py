@@ -6,11 +6,11 @@ protocol. Paths are relative to the root, with ``/``, never absolute, never with
 
 from __future__ import annotations
 
-from fec.errors import ConfigurationError
 from fec.storage.local import WORKSPACE, LocalStorage
 from fec.storage.protocol import Entry, Storage, checked
+from fec.storage.roots import GOOGLE, is_local, normalized_root, scheme_of
 
-__all__ = ["WORKSPACE", "Entry", "LocalStorage", "Storage", "checked", "open_storage"]
+__all__ = ["WORKSPACE", "Entry", "LocalStorage", "Storage", "checked", "is_local", "normalized_root", "open_storage"]
 
 
 def open_storage(root: str, *, read_only: bool = False) -> Storage:
@@ -18,19 +18,13 @@ def open_storage(root: str, *, read_only: bool = False) -> Storage:
 
     With ``read_only`` a folder is neither made nor tidied, and need not be writable; it must be there.
     """
-    scheme, separator, _ = root.partition("://")
-    if not root.strip():
-        raise ConfigurationError("root is empty; give a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
-    if not separator:
+    root = normalized_root(root)
+    if is_local(root):
         return LocalStorage(root, read_only=read_only)
-    if scheme == "gs":
+    if scheme_of(root) == GOOGLE:
         from fec.storage.gcs import GoogleStorage
 
         return GoogleStorage(root)
-    if scheme == "s3":
-        from fec.storage.s3 import S3Storage
+    from fec.storage.s3 import S3Storage
 
-        return S3Storage(root)
-    raise ConfigurationError(
-        f"root {root!r}: {scheme}:// is not supported; use a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX"
-    )
+    return S3Storage(root)

@@ -16,7 +16,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage.protocol import Entry
-from fec.storage.remote import RemoteWork, bucket_and_prefix
+from fec.storage.remote import RemoteWork
+from fec.storage.roots import bucket_and_prefix
 
 # Names asked for in one request: as many as the service gives.
 PAGE: Final = 1_000

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage.protocol import Entry, checked
+from fec.storage.roots import normalized_root
 
 # Hidden, on the file system of the root: where a local run keeps what is not finished.
 WORKSPACE: Final = ".work"
@@ -27,9 +28,11 @@ _REFUSED: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.E
 class LocalStorage:
     """A folder. Files appear by rename; what a killed process left half-written goes when the root is next opened."""
 
+    local: Final = True
+
     def __init__(self, root: str, *, read_only: bool = False) -> None:
-        self._base = Path(root).expanduser().absolute()
-        self.root = str(self._base)
+        self.root = normalized_root(root)
+        self._base = Path(self.root)
         if read_only:
             if not self._base.is_dir():
                 raise ConfigurationError(f"root {root!r}: there is no such folder")

@@ -25,6 +25,10 @@ class Storage(Protocol):
 
     root: str
 
+    @property
+    def local(self) -> bool:
+        """Whether the root is a folder of this machine: quick to ask, and as lasting as the machine's disk."""
+
     def read(self, path: str) -> bytes:
         """The whole file; FileNotFoundError if there is none."""
 

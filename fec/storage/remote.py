@@ -1,4 +1,4 @@
-"""What the object stores share: taking a root apart, and unfinished work on the machine's own disk."""
+"""What the object stores share: keys below the root, and unfinished work on the machine's own disk."""
 
 from __future__ import annotations
 
@@ -10,26 +10,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from fec.errors import ConfigurationError
 from fec.storage.protocol import checked
-
-
-def bucket_and_prefix(root: str) -> tuple[str, str]:
-    """``scheme://BUCKET/PREFIX`` as the bucket and what a key below the root starts with (empty or with ``/``)."""
-    bucket, _, prefix = root.partition("://")[2].partition("/")
-    if not bucket:
-        raise ConfigurationError(f"{root!r}: no bucket; expected {root.partition('://')[0]}://BUCKET/PREFIX")
-    prefix = prefix.strip("/")
-    return bucket, f"{prefix}/" if prefix else ""
+from fec.storage.roots import bucket_and_prefix
 
 
 class RemoteWork:
-    """The part of a storage that is the same for every object store."""
+    """The part of a storage that is the same for every object store; ``root`` as ``normalized_root`` writes it."""
+
+    local: Final = False
 
     def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/")
+        self.root = root
         self.bucket, self._prefix = bucket_and_prefix(self.root)
 
     def _key(self, path: str) -> str:

@@ -9,7 +9,8 @@ from typing import IO, Any, Final
 
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage.protocol import Entry
-from fec.storage.remote import RemoteWork, bucket_and_prefix
+from fec.storage.remote import RemoteWork
+from fec.storage.roots import bucket_and_prefix
 
 try:
     import boto3

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fec.annotations import Triplet, read_rows
 from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN
-from fec.storage import open_storage
+from fec.storage import is_local, open_storage
 from pipelines.graph.form import RunParameters
 
 SUMMARY = "Run the whole pipeline on real photographs, from a web server that it starts on this machine."
@@ -34,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
     from pipelines.demo.scenario import scenario
     from pipelines.demo.site import serve
 
-    if "://" in options.root:
+    if not is_local(options.root):
         raise ConfigurationError(f"--root {options.root}: the demo keeps its annotations there too; give a folder")
-    open_storage(options.root)
-    folder = Path(options.root) / ANNOTATIONS
+    root = open_storage(options.root).root
+    folder = Path(root) / ANNOTATIONS
     port = _port_of(folder)
     with contextlib.ExitStack() as stack:
         try:
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         arguments = RunParameters(
             train_csv=str(csvs[TRAIN]),
             eval_csv=str(csvs[EVAL]),
-            root=options.root,
+            root=root,
             allow_network=(LOOPBACK,),
             requests_per_second=REQUESTS_PER_SECOND,
             train_steps=TRAIN_STEPS,

@@ -14,6 +14,7 @@ from pathlib import Path
 from fec import command
 from fec.errors import ConfigurationError
 from fec.parameters import like
+from fec.storage import normalized_root
 from pipelines.graph.form import RunParameters
 from pipelines.local import arguments
 
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 def _prepared(given: DevParameters, stack: contextlib.ExitStack) -> RunParameters:
     """The arguments of the trial, with the demo's server running where no annotations were given."""
     if given.root:
-        root = f"{given.root.rstrip('/')}/{FOLDER}"
+        root = f"{normalized_root(given.root)}/{FOLDER}"
     else:
         root = stack.enter_context(tempfile.TemporaryDirectory(prefix="fec-dev-"))
     tried = dataclasses.replace(given, root=root)

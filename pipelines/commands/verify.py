@@ -10,7 +10,9 @@ SUMMARY = "Read back everything a run has stored, hold it against the manifests,
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", help="storage root of the run: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
+    root = parser.add_mutually_exclusive_group(required=True)
+    root.add_argument("--root", help="storage root of the run: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
+    root.add_argument("place", metavar="ROOT", nargs="?", help="the same, without --root")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
 
 
@@ -20,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from pipelines.verify.root import verify
 
     started = time.monotonic()
-    storage = open_storage(options.root, read_only=True)
+    storage = open_storage(options.place if options.root is None else options.root, read_only=True)
     findings = verify(storage)
     seconds = time.monotonic() - started
     print(json.dumps(report.as_json(findings, storage.root, seconds)) if options.json else report.as_text(findings))

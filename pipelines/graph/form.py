@@ -20,6 +20,7 @@ from components.train.parameters import MODELS
 from components.train.parameters import Parameters as Train
 from fec.errors import ConfigurationError
 from fec.parameters import Checked, converted, fields, like, parameter, rules_of
+from fec.storage import normalized_root
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,10 @@ class PlacementParameters(Checked):
 
 
 def for_pipeline(parameters: RunParameters) -> dict[str, Any]:
-    """The values by the names of the pipeline's inputs, as JSON can carry them."""
+    """The values for a run on this machine by the names of the pipeline's inputs, as JSON can carry them."""
     values = dataclasses.asdict(parameters)
     return values | {
+        "root": normalized_root(parameters.root),
         "allow_network": list(parameters.allow_network),
         "options": step_options.checked(parameters.options),
     }

@@ -17,6 +17,7 @@ from fec import command, layout
 from fec.errors import ConfigurationError
 from fec.images import DATA_IMAGE
 from fec.parameters import parameter
+from fec.storage import is_local, normalized_root
 from pipelines.graph import spot
 from pipelines.jobs import syntax
 
@@ -91,10 +92,11 @@ def check(step: str, launch: Launch, step_options: Sequence[str] = ()) -> None:
             f"{launch.indexes:,} indexes: an Indexed Job of Kubernetes has at most {MAX_COMPLETIONS:,}; give "
             "--max-num-jobs, and each index handles several shards"
         )
-    if not launch.root.startswith(("gs://", "s3://")):
+    if is_local(launch.root):
         raise ConfigurationError(
             f"--root {launch.root!r}: pods share no folder; use gs://BUCKET/PREFIX or s3://BUCKET/PREFIX"
         )
+    normalized_root(launch.root)
     syntax.job_name(launch.name or job_name(step, launch.split), launch.indexes)
     for what in ("service_account", "secret"):
         if getattr(launch, what):

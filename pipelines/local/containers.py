@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fec.annotations_source import is_remote
 from fec.errors import ConfigurationError, RunFailed
 from fec.images import DATA_IMAGE, TRAIN_IMAGE
+from fec.storage import is_local, normalized_root
 
 # On each container, with the folder of its run: what a killed run left behind is found by it.
 LABEL = "fec.run"
@@ -67,13 +69,15 @@ def on_this_machine(
 ) -> tuple[dict[str, Any], Containers]:
     """The pipeline's arguments with absolute paths, and the containers that see these paths."""
     absolute = dict(arguments)
-    for name in ("root", "train_csv", "eval_csv", "faced_weights"):
-        if absolute[name] and "://" not in absolute[name]:
-            absolute[name] = str(Path(absolute[name]).expanduser().absolute())
-    local = [path for name in ("train_csv", "eval_csv", "faced_weights") if (path := absolute[name]).startswith("/")]
+    named = [name for name in ("train_csv", "eval_csv", "faced_weights") if absolute[name]]
+    for name in named:
+        if not is_remote(absolute[name]):
+            absolute[name] = str(Path(absolute[name]).expanduser().resolve())
+    absolute["root"] = normalized_root(absolute["root"])
+    local = [absolute[name] for name in named if not is_remote(absolute[name])]
     if credentials := os.environ.get(_CREDENTIALS):
         local.append(str(Path(credentials).absolute()))
-    written = [absolute["root"]] if absolute["root"].startswith("/") else []
+    written = [absolute["root"]] if is_local(absolute["root"]) else []
     outside = [path for path in local if not any(Path(path).is_relative_to(root) for root in written)]
     return absolute, Containers(data_image, train_image, tuple(dict.fromkeys(outside)), tuple(written))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from fec.errors import ConfigurationError, RunFailed
+from fec.storage import normalized_root
 
 # What a run that was killed a moment ago needs to end, with everything it started.
 PATIENCE: Final = 5.0
@@ -56,7 +57,7 @@ def run_folder(root: str) -> Iterator[RunFolder]:
 
     Raises RunFailed while another run works on the same root.
     """
-    name = root if "://" in root else str(Path(root).expanduser().resolve())
+    name = normalized_root(root)
     folder = Path(tempfile.gettempdir(), f"fec-run-{os.geteuid()}-{hashlib.sha256(name.encode()).hexdigest()[:12]}")
     lock_file = folder.with_suffix(".lock")
     lock = _locked(lock_file, root)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from fec.progress import event
-from fec.storage import LocalStorage, Storage
+from fec.storage import Storage
 
 # TensorFlow's file that names the last checkpoint; it is written when the checkpoint is whole.
 STATE: Final = "checkpoint"
@@ -21,7 +21,7 @@ class Checkpoints:
     def __init__(self, storage: Storage, directory: str, fingerprint: str, folder: Path) -> None:
         self._storage, self._folder = storage, folder
         self._parent, self._directory = directory, f"{directory}/{fingerprint[:16]}"
-        self._remote = not isinstance(storage, LocalStorage)
+        self._remote = not storage.local
         self._kept = ""
 
     def bring(self) -> None:

@@ -39,7 +39,7 @@ def run(parameters: Parameters) -> str:
     storage = open_storage(p.root)
     for split in SPLITS:
         if read_done(storage, layout.plan_dir(split)) is None:
-            raise ConfigurationError(f"{p.root} has no finished plan of {split}: run the plan step first")
+            raise ConfigurationError(f"{storage.root} has no finished plan of {split}: run the plan step first")
     if not all(_made(storage, split, p) for split in SPLITS):
         from pipelines.t2t import programs
         from pipelines.t2t.environment import IMAGE_SIZE, ROOT

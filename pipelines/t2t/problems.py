@@ -50,7 +50,7 @@ class FecProblem(problem.Problem):  # type: ignore[misc]
             datagen.run(
                 datagen.Parameters(root=root, split=split, group="0/1", preset=self.name, image_size=image_size())
             )
-        if root_beside_tmp_dir() is None and Path(data_dir).absolute() != Path(storage.root, "records").absolute():
+        if root_beside_tmp_dir() is None and Path(data_dir).resolve() != Path(storage.root, "records"):
             for split in SPLITS:
                 _copy(storage, record_files(storage, split, self.name).paths, Path(data_dir))
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from fec import layout, tables
 from fec.cores import available_cores
 from fec.done import Done, read_done
-from fec.storage import LocalStorage, Storage
+from fec.storage import Storage
 from pipelines.verify.findings import Fault
 
 # A bucket answers in 50-100 ms, so threads that read small files wait most of the time.
@@ -76,7 +76,7 @@ def sha256(storage: Storage, path: str) -> str | Fault:
 
 def readers(storage: Storage) -> int:
     """How many threads reading small files from this storage is worth."""
-    return available_cores() if isinstance(storage, LocalStorage) else _BUCKET_READERS
+    return available_cores() if storage.local else _BUCKET_READERS
 
 
 def side_by_side(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:

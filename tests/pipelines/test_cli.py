@@ -1,5 +1,7 @@
 """The ``fec`` command: help that costs nothing, mistakes in one line."""
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +13,10 @@ from pipelines.cli import COMMANDS
 ROW = ",".join([f'"http://127.0.0.1/{name}.jpg",0.1,0.6,0.1,0.6' for name in "abc"] + ["ONE_CLASS_TRIPLET,rater,1"])
 
 
-def fec(*arguments: str) -> subprocess.CompletedProcess[str]:
+def fec(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    around = os.environ | environment
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=around)
 
 
 @pytest.fixture
@@ -102,6 +105,28 @@ def test_a_root_below_a_file_is_one_line(csv: str) -> None:
 @pytest.mark.parametrize(("root", "words"), [("{csv}", ["cannot be written"]), ("gs://a/b", ["give a folder"])])
 def test_a_demo_asked_for_wrongly_is_one_line(csv: str, root: str, words: list[str]) -> None:
     assert_one_line(fec("demo", "--root", root.format(csv=csv)), *words)
+
+
+def test_a_demo_at_a_root_in_the_user_s_home_is_there(tmp_path: Path) -> None:
+    """It finds the annotations of an earlier demo, and that its port is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        folder = tmp_path / "demo" / "annotations"
+        folder.mkdir(parents=True)
+        (folder / "train.csv").write_text(ROW.replace("127.0.0.1", f"127.0.0.1:{taken.getsockname()[1]}") + "\n")
+        assert_one_line(fec("demo", "--root=~/demo", HOME=str(tmp_path)), f"which {folder.resolve()} names")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["--root", "required"]),
+        (["{root}", "--root", "{root}"], ["--root", "not allowed with"]),
+        (["--root", "{root}/none"], ["no such folder"]),
+        (["{root}/none"], ["no such folder"]),
+    ],
+)
+def test_a_root_to_verify_is_given_once(tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+    assert_one_line(fec("verify", *(argument.format(root=tmp_path) for argument in arguments)), *words)
 
 
 @pytest.mark.parametrize("content", ["name,age\nAda,36\n", "\x00\x01\x02" * 100, ""])

@@ -69,12 +69,12 @@ def test_the_command_ends_with_a_summary_or_with_json(root: Path) -> None:
         file.unlink()
     for file in (root / "records").glob("*fec_tiny*"):
         file.unlink()
-    command = [sys.executable, "-m", "pipelines.cli", "verify", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    command = [sys.executable, "-m", "pipelines.cli", "verify"]
+    done = subprocess.run([*command, "--root", str(root)], capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "no faults")
     assert "train and eval share 0 photographs, 0 faces, 0 triplets" in done.stdout
     flip(root / TRIPLETS)
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([*command, str(root), "--json"], capture_output=True, text=True, timeout=100, check=False)
     result = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == 1
     assert list(result) == ["root", "faults", "checked", "shared", "unfinished", "absent", "seconds"]
