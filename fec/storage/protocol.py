@@ -71,7 +71,10 @@ class Storage(Protocol):
         """Remove the workspace of ``path`` and parents left empty."""
 
     def local_copy(self, path: str) -> AbstractContextManager[Path]:
-        """The file as a local path to read from while the context lasts; FileNotFoundError if there is none."""
+        """The file as a local path to read from while the context lasts; FileNotFoundError if there is none.
+
+        The path has the file's own ending: there are readers that go by it.
+        """
 
 
 def checked(path: str) -> str:

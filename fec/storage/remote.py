@@ -9,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from fec.errors import ConfigurationError
@@ -56,7 +56,7 @@ class RemoteWork:
 
     @contextmanager
     def local_copy(self, path: str) -> Iterator[Path]:
-        with tempfile.NamedTemporaryFile() as file:
+        with tempfile.NamedTemporaryFile(suffix=PurePosixPath(path).suffix) as file:
             self._download(path, file)
             file.flush()
             yield Path(file.name)

@@ -23,7 +23,7 @@ class Fec:
 
     csvs: dict[str, Path]
 
-    def command(self, root: Path, *more: str) -> list[str]:
+    def command(self, root: Path | str, *more: str) -> list[str]:
         return [
             *(sys.executable, "-m", "pipelines.cli", "run"),
             *("--train-csv", str(self.csvs["train"]), "--eval-csv", str(self.csvs["eval"]), "--root", str(root)),
@@ -42,7 +42,7 @@ class Fec:
             ),
         ]
 
-    def start(self, root: Path, *more: str) -> subprocess.Popen[str]:
+    def start(self, root: Path | str, *more: str) -> subprocess.Popen[str]:
         """Started, in a process group of its own."""
         return subprocess.Popen(
             self.command(root, *more),
@@ -52,10 +52,10 @@ class Fec:
             start_new_session=True,
         )
 
-    def run(self, root: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, root: Path | str, *more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(root, *more), capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
-    def finish(self, root: Path, *more: str) -> dict[str, Any]:
+    def finish(self, root: Path | str, *more: str) -> dict[str, Any]:
         """Run to the end; the JSON object on the last line."""
         done = self.run(root, *more)
         assert done.returncode == 0, done.stderr

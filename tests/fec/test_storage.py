@@ -107,6 +107,13 @@ def test_a_local_copy_has_the_bytes(storage: Storage) -> None:
         assert path.read_bytes() == b"bytes"
 
 
+@pytest.mark.parametrize(("name", "ending"), [("models/a-1.2/model.keras", ".keras"), ("a", ""), ("v1.0/a", "")])
+def test_a_local_copy_has_the_ending_that_readers_go_by(storage: Storage, name: str, ending: str) -> None:
+    storage.write(name, b"bytes")
+    with storage.local_copy(name) as path:
+        assert path.suffix == ending
+
+
 def test_a_workspace_lasts_until_it_is_removed(storage: Storage) -> None:
     (storage.workspace("train/0") / "part").write_bytes(b"unfinished")
     assert (open_storage(storage.root).workspace("train/0") / "part").read_bytes() == b"unfinished"
