@@ -81,6 +81,17 @@ def run_summary(run: str) -> str:
     return f"runs/{run}/summary.json"
 
 
+def tasks_dir(run: str) -> str:
+    """What the tasks of a run say of themselves, a folder a task."""
+    return f"runs/{run}/tasks"
+
+
+def task_dir(run: str, step: str, split: str, group: str) -> str:
+    """A file an attempt; ``split`` and ``group`` (INDEX/COUNT) where the step has them."""
+    parts = [step, split, "" if group.endswith("/1") else group.replace("/", "-of-")]
+    return f"{tasks_dir(run)}/{'-'.join(filter(None, parts))}"
+
+
 @dataclass(frozen=True)
 class Group:
     """The shards one task handles: every number that leaves ``index`` when divided by ``count``.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,14 +20,28 @@ INTERVAL: Final = 2.0
 MAX_INTERVAL: Final = 60.0
 _INTERVAL_SHARE: Final = 0.01
 
+_listeners: list[Callable[[Mapping[str, Any]], None]] = []
+
 
 def task_name(work: str, split: str, group: str) -> str:
     """What a step's progress is called: no two tasks of a run are called the same. ``group``: INDEX/COUNT."""
     return f"{work} {split}" if group.endswith("/1") else f"{work} {split} {group}"
 
 
+@contextmanager
+def heard_by(listener: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
+    """While the body lasts, ``listener`` gets every event too: ``event``, ``message`` and its other fields."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
 def event(name: str, message: str, *, severity: str = "INFO", **fields: Any) -> None:
     """Say that something happened: one line for a person in a terminal, one JSON object otherwise."""
+    for listener in _listeners:
+        listener({"event": name, "message": message, **fields})
     if sys.stderr.isatty():
         print(message, file=sys.stderr)
         return
