@@ -27,5 +27,5 @@ def run(parameters: Parameters) -> str:
             file.write(markdown(found))
     path = layout.run_summary(parameters.run)
     storage.write(path, (json.dumps(found, indent=1) + "\n").encode())
-    event("summarized", f"run {parameters.run} ended {parameters.state}; {storage.root}/{path}")
+    event("summarized", f"run {parameters.run}: {found['state']} {'; '.join(found['why'])}".rstrip())
     return f"{storage.root}/{path}"

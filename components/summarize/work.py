@@ -6,25 +6,40 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from components.summarize.judgement import SUCCEEDED, judged
 from fec import layout
 from fec.done import Done, read_done, read_markers
 from fec.layout import SPLITS
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.storage import Storage
+from fec.task_records import TaskRecord, last_attempts, read_records
 
+# What a split is not finished without.
+STEPS: Final = ("plan", "download", "faces", "collect", "datagen")
 # What a finished split shows; of an unfinished one, as many as are known.
 FUNNEL: Final = ("images", "fetched", "faces", "faces_ok", "triplets", "triplets_ok", "records")
 
 
 def standing(storage: Storage, *, run: str, state: str, error: str) -> dict[str, Any]:
-    """What ``summary.json`` says: the end, and for each split what of every step is finished and the funnel so far."""
+    """What ``summary.json`` says: the end and its causes, and for each split what is finished and the funnel so far.
+
+    ``state`` and ``error`` are the engine's words, which are kept beside what the tasks themselves have said.
+    """
+    splits = {split: _split(storage, split) for split in SPLITS}
+    models = _finished(storage, "models")
+    left = [f"{step} of {split}" for split in SPLITS for step in splits[split]["left"]] + ([] if models else ["model"])
+    records = read_records(storage, run)
+    verdict = judged(state, error, records, left)
     return {
         "run": run,
-        "state": state,
-        "error": error,
+        "state": verdict.state,
+        "why": list(verdict.why),
+        "next": _next(storage.root, run, verdict.state, mendable=verdict.mendable),
+        "engine": {"state": state, "error": error},
         "root": storage.root,
-        "splits": {split: _split(storage, split) for split in SPLITS},
-        "models": _finished(storage, "models"),
+        "tasks": [_task(record) for record in last_attempts(records) if not record.succeeded],
+        "splits": splits,
+        "models": models,
         "reports": [f"{storage.root}/{layout.report_dir(name)}/report.html" for name in _finished(storage, "reports")],
         "logs": f"kubectl logs -l workflows.argoproj.io/workflow={run} -c main --prefix --tail=-1",
     }
@@ -33,8 +48,9 @@ def standing(storage: Storage, *, run: str, state: str, error: str) -> dict[str,
 def markdown(found: Mapping[str, Any]) -> str:
     """The same as a page."""
     lines = [f"# {found['run']}: {found['state']}", ""]
-    if found["error"]:
-        lines += ["    " + line for line in str(found["error"]).splitlines()] + [""]
+    if found["why"]:
+        lines += [f"- {_escaped(line)}" for line in found["why"]] + [""]
+    lines += [f"Next: `{found['next']}`", ""]
     splits = found["splits"]
     for title, rows in (("Finished", "finished"), ("Funnel so far", "funnel"), ("Lost so far", "lost")):
         names = list(dict.fromkeys(name for split in splits.values() for name in split[rows]))
@@ -54,7 +70,7 @@ def markdown(found: Mapping[str, Any]) -> str:
 def _split(storage: Storage, split: str) -> dict[str, Any]:
     plan = read_done(storage, layout.plan_dir(split))
     if plan is None:
-        return {"finished": {"plan": "no"}, "funnel": {}, "lost": {}}
+        return {"finished": {"plan": "no"}, "left": list(STEPS), "funnel": {}, "lost": {}}
     shards = range(int(plan.details["num_shards"]))
     downloaded = _markers(storage, shards, lambda shard: layout.images_dir(split, shard))
     verified = _markers(storage, shards, lambda shard: layout.faces_dir(split, shard))
@@ -71,15 +87,47 @@ def _split(storage: Storage, split: str) -> dict[str, Any]:
         "faces_ok": faces[FaceOutcome.OK],
         "triplets": plan.counts["triplets"],
     }
+    left = [step for step, found in (("download", downloaded), ("faces", verified)) if len(found) < len(shards)]
     collected = read_done(storage, layout.collect_dir(split))
     if collected is not None:
         count = collected.counts["record_shards"]
         written = _markers(storage, range(count), lambda number: layout.record_done_dir(split, number, count))
         finished |= {"collect": "yes", "datagen": f"{len(written):,} of {count:,} record files"}
         funnel |= {name: collected.counts[name] for name in FUNNEL if name in collected.counts}
+        left += ["datagen"] if len(written) < count else []
+    else:
+        left += ["collect", "datagen"]
     lost = {f"image: {code}": images[code] for code in ImageOutcome if code != ImageOutcome.FETCHED and images[code]}
     lost |= {f"face: {code}": faces[code] for code in FaceOutcome if code != FaceOutcome.OK and faces[code]}
-    return {"finished": finished, "funnel": funnel, "lost": lost}
+    return {"finished": finished, "left": left, "funnel": funnel, "lost": lost}
+
+
+def _task(record: TaskRecord) -> dict[str, Any]:
+    """What is kept of a task that did not end well."""
+    return {
+        "task": record.name,
+        "attempt": record.attempt,
+        "pod": record.pod,
+        "node": record.node,
+        "exit_code": record.exit_code,
+        "line": record.line,
+        "doing": record.doing,
+        "seen": record.seen,
+    }
+
+
+def _next(root: str, run: str, state: str, *, mendable: bool) -> str:
+    """What to do after this, as a command."""
+    if state == SUCCEEDED:
+        return f"fec verify {root}"
+    if mendable:
+        return f"fec status {root} --run {run}; the same fec submit again goes on where this run was"
+    return f"fec status {root} --run {run}; mend what it names, then the same fec submit again"
+
+
+def _escaped(text: str) -> str:
+    """Text that may come from outside, as Markdown that shows it and does nothing else."""
+    return "".join("\\" + character if character in "\\`*_[]<>#|!" else character for character in text)
 
 
 def _markers(storage: Storage, numbers: Sequence[int], directory: Callable[[int], str]) -> list[Done]:
