@@ -128,7 +128,7 @@ def read_records(storage: Storage, run: str) -> list[TaskRecord]:
     """All attempts of all tasks of ``run``, in the order in which they started."""
     paths = [entry.path for entry in storage.list(layout.tasks_dir(run)) if entry.path.endswith(".json")]
     with ThreadPoolExecutor(_READERS) as pool:
-        found = [record for record in pool.map(lambda path: _read(storage, path), paths) if record is not None]
+        found = [record for record in pool.map(lambda path: read_record(storage, path), paths) if record is not None]
     return sorted(found, key=lambda record: (record.started, record.name, record.attempt))
 
 
@@ -235,7 +235,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _read(storage: Storage, path: str) -> TaskRecord | None:
+def read_record(storage: Storage, path: str) -> TaskRecord | None:
+    """The attempt that the file at ``path`` tells of, or None if it tells of none."""
     try:
         return TaskRecord(**json.loads(storage.read(path)))
     except (FileNotFoundError, ValueError, TypeError):

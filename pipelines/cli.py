@@ -11,7 +11,7 @@ from typing import NoReturn
 from fec.errors import FecError
 
 # Each is a module of pipelines.commands with SUMMARY, add_options(parser) and run(options) -> exit code.
-COMMANDS = ("demo", "dev", "run", "verify", "compile", "images", "submit", "jobs")
+COMMANDS = ("demo", "dev", "run", "verify", "compile", "images", "submit", "status", "jobs")
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,0 +1,26 @@
+"""``fec status``: how far a run on a cluster is, from what lies below its root."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+
+SUMMARY = "How far a run on a cluster is, read from its root: done, at work, left, how fast, and who was heard of last."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", help="storage root of the run: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
+    parser.add_argument("--run", default="", help="the engine's name of the run, such as fec-x7k2p (default: the last)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    from fec.storage import open_storage
+    from pipelines.status import text
+    from pipelines.status.run_status import run_status
+
+    now = datetime.now(UTC)
+    status = run_status(open_storage(options.root, read_only=True), options.run, now)
+    print(json.dumps(text.as_json(status)) if options.json else text.as_text(status, now))
+    return 0

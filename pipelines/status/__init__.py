@@ -1,0 +1,1 @@
+"""How far a run on a cluster is, from what lies below its root."""
