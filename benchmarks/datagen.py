@@ -22,6 +22,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from fec.rows import PlannedTriplet, VerifiedFace
+
 ROOT_FOLDER: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT_FOLDER))
 
@@ -330,6 +332,7 @@ def make_root(root: Path, triplets: int, crop_files: int) -> None:
     from fec import identity, layout, tables
     from fec.boxes import Box
     from fec.done import Done, write_done
+    from fec.outcomes import FaceOutcome
     from fec.storage import open_storage
 
     faces = max(3 * EXPRESSION_CLASSES, round(triplets / TRIPLETS_A_FACE))
@@ -345,26 +348,26 @@ def make_root(root: Path, triplets: int, crop_files: int) -> None:
     box = Box(0.1, 0.5, 0.1, 0.6)
     urls = [f"http://photos.example/{face}.jpg" for face in range(faces)]
     rows = [
-        {
-            "face_id": identity.face_id(url, box),
-            "image_id": identity.image_id(url),
-            "outcome": "ok",
-            "detail": "",
-            "confidence": 0.9,
-            "detector": "yunet",
+        VerifiedFace(
+            identity.face_id(url, box),
+            identity.image_id(url),
+            FaceOutcome.OK,
+            "",
+            "yunet",
             **vars(box),
-            "crop_name": kept[face % len(kept)][0],
-            "crop_sha256": kept[face % len(kept)][1],
-        }
+            confidence=0.9,
+            crop_name=kept[face % len(kept)][0],
+            crop_sha256=kept[face % len(kept)][1],
+        )
         for face, url in enumerate(urls)
     ]
-    digest = tables.verified_digest((r["face_id"], r["outcome"], r["crop_name"], r["crop_sha256"]) for r in rows)
-    tables.write_table(storage, f"{layout.faces_dir(SPLIT, 0)}/faces.parquet", tables.from_rows(rows, tables.VERIFIED))
+    digest = tables.verified_digest((r.face_id, r.outcome, r.crop_name, r.crop_sha256) for r in rows)
+    tables.write_table(storage, f"{layout.faces_dir(SPLIT, 0)}/faces.parquet", tables.from_rows(rows, VerifiedFace))
     write_done(storage, layout.faces_dir(SPLIT, 0), Done("faces", "f", digest))
     write_done(storage, layout.images_dir(SPLIT, 0), Done("download", "f", "d", {"fetched": faces}))
 
     three, kind, odd, votes = drawn_triplets(triplets, faces)
-    ids = pa.array([row["face_id"] for row in rows])
+    ids = pa.array([row.face_id for row in rows])
     ends = pa.array(np.arange(0, 6 * triplets + 1, 6, dtype=np.int32))
     columns = [
         pa.array(np.arange(1, triplets + 1, dtype=np.int32)),
@@ -374,7 +377,7 @@ def make_root(root: Path, triplets: int, crop_files: int) -> None:
         pa.ListArray.from_arrays(ends, pa.array(["rater"]).take(pa.array(np.zeros(6 * triplets, np.int8)))),
         pa.array(odd),
     ]
-    table = pa.Table.from_arrays(columns, schema=tables.TRIPLETS)
+    table = pa.Table.from_arrays(columns, schema=tables.schema(PlannedTriplet))
     tables.write_table(storage, f"{layout.plan_dir(SPLIT)}/triplets.parquet", table)
     write_done(storage, layout.plan_dir(SPLIT), Done("plan", "f", "d", {"images": faces}, {"num_shards": 1}))
 

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from fec.rows import PlannedImage
+
 ROOT_FOLDER: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT_FOLDER))
 
@@ -106,11 +108,8 @@ def with_the_step(wanted: list[str], folder: Path) -> Callable[[], int]:
     from fec.storage import open_storage
 
     storage = open_storage(str(folder))
-    rows = [
-        {"image_id": identity.image_id(url), "url": url, "host_key": host_key(url), "shard": HOSTS.index(host_key(url))}
-        for url in wanted
-    ]
-    table = tables.from_rows(sorted(rows, key=lambda row: (row["shard"], row["image_id"])), tables.IMAGES)
+    rows = [PlannedImage(identity.image_id(url), url, host_key(url), HOSTS.index(host_key(url))) for url in wanted]
+    table = tables.from_rows(sorted(rows, key=lambda row: (row.shard, row.image_id)), PlannedImage)
     digest = tables.write_table(storage, f"{layout.plan_dir('train')}/images.parquet", table)
     write_done(storage, layout.plan_dir("train"), Done("plan", "0" * 64, digest, details={"num_shards": len(HOSTS)}))
     asked = Parameters(str(folder), "train", "0/1", allow_network=("127.0.0.0/8",), requests_per_second=1e6)

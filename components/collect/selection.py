@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fec import tables
+from fec.row_types import names
+from fec.rows import FACE_COLUMNS, CollectedTriplet, PlannedTriplet
 from fec.tables import ROW_GROUP
 
-FACES: Final = ("face_a", "face_b", "face_c")
 # Of the plan's triplets; who voted is half of what they weigh.
-PLANNED: Final = [name for name in tables.TRIPLETS.names if name != "annotators"]
-_VOTES: Final = tables.COLLECTED.field("votes").type
+PLANNED: Final = [name for name in names(PlannedTriplet) if name != "annotators"]
+_VOTES: Final = tables.schema(CollectedTriplet).field("votes").type
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,16 @@ class Selection:
         return len(self.line)
 
     def row_groups(self) -> Iterator[pa.Table]:
-        """The triplets as COLLECTED, ROW_GROUP at a time, in the order of the records."""
+        """The triplets (CollectedTriplet), ROW_GROUP at a time, in the order of the records."""
         for start in range(0, len(self), ROW_GROUP):
-            columns = [self.column(name, start) for name in tables.COLLECTED.names]
-            yield pa.table(columns, schema=tables.COLLECTED)
+            columns = [self.column(name, start) for name in names(CollectedTriplet)]
+            yield pa.table(columns, schema=tables.schema(CollectedTriplet))
 
     def column(self, name: str, start: int) -> pa.Array:
-        """A column of COLLECTED, ROW_GROUP rows of it or those up to the end, in the order of the records."""
+        """A column of these, ROW_GROUP rows of it or those up to the end, in the order of the records."""
         rows = self.order[start : start + ROW_GROUP]
-        if name in FACES:
-            return self.ids.take(pa.array(self.faces[rows, FACES.index(name)]))
+        if name in FACE_COLUMNS:
+            return self.ids.take(pa.array(self.faces[rows, FACE_COLUMNS.index(name)]))
         if name == "votes":
             return self.votes.take(pa.array(rows))
         if name == "record_shard":
@@ -84,8 +85,8 @@ def select(
     planned = surviving = 0
     unknown: set[str] = set()
     for batch in batches:
-        places = np.stack([_places(batch[name], ids) for name in FACES], axis=1)
-        for place, name in enumerate(FACES):
+        places = np.stack([_places(batch[name], ids) for name in FACE_COLUMNS], axis=1)
+        for place, name in enumerate(FACE_COLUMNS):
             unknown.update(batch[name].filter(pa.array(places[:, place] < 0)).to_pylist())
         survives = ((places >= 0) & (places < good)).all(axis=1)
         kept = survives & batch["odd_one_out"].is_valid().to_numpy(zero_copy_only=False)

@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 from fec import layout, tables
 from fec.errors import RunFailed
 from fec.outcomes import FaceOutcome
+from fec.rows import CollectedFace
 from fec.storage import Storage
 
 # A bucket answers in 50-100 ms.
 _READERS: Final = 16
-_COLUMNS: Final = [name for name in tables.COLLECTED_FACES.names if name != "shard"] + ["outcome"]
+_COLUMNS: Final = [name for name in tables.schema(CollectedFace).names if name != "shard"] + ["outcome"]
 _DIGESTED: Final = ("face_id", "outcome", "crop_name", "crop_sha256")
 # Rows that are Python objects at a time.
 _ROWS: Final = 8192
@@ -27,7 +28,7 @@ _ROWS: Final = 8192
 
 @dataclass(frozen=True)
 class VerifiedFaces:
-    """The faces of a split. ``ok``: COLLECTED_FACES, those that are ok, sorted by (shard, face_id).
+    """The faces of a split. ``ok``: those (CollectedFace) that are ok, sorted by (shard, face_id).
 
     ``ids``: the ids of the faces that are ok, in the order of ``ok``, and then those of the others.
     ``outcomes``: how many came to each outcome.
@@ -49,15 +50,15 @@ def read_verified(storage: Storage, split: str, manifests: Sequence[str]) -> Ver
 
 
 def verified_faces(manifests: Iterable[pa.Table]) -> VerifiedFaces:
-    """The faces of VERIFIED tables, one a shard in the order of the shards."""
-    ok = [tables.COLLECTED_FACES.empty_table()]
+    """The faces of tables of VerifiedFace, one a shard in the order of the shards."""
+    ok = [tables.schema(CollectedFace).empty_table()]
     others = [pa.array([], pa.string())]
     outcomes = Counter[str]()
     for shard, table in enumerate(manifests):
         good = pc.equal(table["outcome"], str(FaceOutcome.OK))
         faces = table.filter(good).sort_by("face_id")
         faces = faces.append_column("shard", pa.array(np.full(len(faces), shard, dtype=np.int32)))
-        ok.append(faces.select(tables.COLLECTED_FACES.names).cast(tables.COLLECTED_FACES))
+        ok.append(faces.select(tables.schema(CollectedFace).names).cast(tables.schema(CollectedFace)))
         others += table["face_id"].filter(pc.invert(good)).chunks
         outcomes.update({count["values"]: count["counts"] for count in table["outcome"].value_counts().to_pylist()})
         tables.release_memory()

@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.collect.parameters import Parameters
-from components.collect.selection import FACES, PLANNED, Selection, select
+from components.collect.selection import PLANNED, Selection, select
 from components.collect.verified import VerifiedFaces, advice, read_verified
 from fec import layout, tables
 from fec.done import Done, read_markers, write_done
 from fec.errors import RunFailed
 from fec.outcomes import ImageOutcome
 from fec.progress import event
+from fec.rows import FACE_COLUMNS, CollectedFace, CollectedTriplet
 from fec.storage import Storage
 from fec.tables import ROW_GROUP
 
@@ -79,11 +80,11 @@ def funnel(
 def content_digest(selection: Selection, faces: pa.Table, used: NDArray[np.int64]) -> str:
     """64 hex digits of all that records are made from, but for where the crops lie: that differs with the shards.
 
-    ``used`` are the rows of ``faces`` (COLLECTED_FACES) that the triplets use.
+    ``used`` are the rows of ``faces`` (CollectedFace) that the triplets use.
     """
     digest = hashlib.sha256()
     starts = range(0, len(selection), ROW_GROUP)
-    for name in (*FACES, "line", "type", "odd_one_out", "record_shard"):
+    for name in (*FACE_COLUMNS, "line", "type", "odd_one_out", "record_shard"):
         _update(digest, (selection.column(name, start) for start in starts))
         digest.update(b"\0")
     _update(digest, (pc.list_value_length(selection.column("votes", start)) for start in starts))
@@ -130,8 +131,8 @@ def _write(
     digest = content_digest(selection, faces, used)
     _remove_stale_records(storage, split, digest)
     written = {
-        "triplets_sha256": tables.write_row_groups(storage, triplets_path, tables.COLLECTED, selection.row_groups()),
-        "faces_sha256": tables.write_row_groups(storage, faces_path, tables.COLLECTED_FACES, _parts(faces, used)),
+        "triplets_sha256": tables.write_row_groups(storage, triplets_path, CollectedTriplet, selection.row_groups()),
+        "faces_sha256": tables.write_row_groups(storage, faces_path, CollectedFace, _parts(faces, used)),
     }
     event("collected", _summary(split, funnel), funnel=funnel)
     counts = {key: value for key, value in funnel.items() if isinstance(value, int)}

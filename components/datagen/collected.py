@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fec import layout, tables
 from fec.done import read_done
 from fec.errors import RunFailed
+from fec.rows import FACE_COLUMNS
 from fec.storage import Storage
 
 _ROWS: Final = 8_192
@@ -24,7 +25,7 @@ _ROWS: Final = 8_192
 
 @dataclass(frozen=True)
 class Collected:
-    """The first ``n`` triplets in the order of the records, and all collected faces (COLLECTED_FACES).
+    """The first ``n`` triplets in the order of the records, and all collected faces (CollectedFace).
 
     ``used``: int32 [n, 3], rows of ``faces``. ``odd_one_out``, ``type``: int8 [n], 1..3. The votes of triplet i
     are ``votes[vote_ends[i]:vote_ends[i + 1]]``, a byte each.
@@ -78,7 +79,7 @@ def _read(faces: pa.Table, path: Path, triplets: int) -> Collected:
     left = triplets
     for batch in _batches(path):
         part = batch.slice(0, left)
-        used.append(np.stack([_rows(part[name], ids) for name in ("face_a", "face_b", "face_c")], axis=1))
+        used.append(np.stack([_rows(part[name], ids) for name in FACE_COLUMNS], axis=1))
         # Copies, which hold on to nothing of the batch.
         odd.append(part["odd_one_out"].to_numpy().copy())
         kind.append(part["type"].to_numpy().copy())

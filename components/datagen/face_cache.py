@@ -58,7 +58,7 @@ class FaceCache:
         self, storage: Storage, split: str, faces: pa.Table, needed: NDArray[np.bool_], size: int, quality: int,
         workers: int,
     ) -> None:  # fmt: skip
-        """Make those of ``faces`` (COLLECTED_FACES) that are ``needed``, a bool a row, and not there yet.
+        """Make those of ``faces`` (CollectedFace) that are ``needed``, a bool a row, and not there yet.
 
         Waits while another task adds to the file. Raises RunFailed, naming the crop, if it is missing, spoiled or
         unreadable.

@@ -28,6 +28,7 @@ from fec.errors import RunFailed
 from fec.layout import Group
 from fec.outcomes import ImageOutcome
 from fec.progress import Progress, event, task_name, track
+from fec.rows import StoredElsewhere
 from fec.segments import SegmentWriter, StoredImage, Tried
 from fec.storage import Storage, open_storage
 
@@ -186,12 +187,11 @@ def _adopt_from_earlier_plans(storage: Storage, split: str, shards: list[Shard])
     if storage.size(path) is None:
         return
     home = {image_id: shard for shard in shards for image_id in shard.wanted}
-    rows = tables.read_table(storage, path, columns=["image_id", "split", "shard"]).to_pylist()
     elsewhere: dict[tuple[str, int], set[str]] = {}
-    for row in rows:
-        shard = home.get(row["image_id"])
-        if shard is not None and (row["split"], row["shard"]) != (split, shard.number):
-            elsewhere.setdefault((row["split"], row["shard"]), set()).add(row["image_id"])
+    for row in tables.read_rows(storage, path, StoredElsewhere):
+        shard = home.get(row.image_id)
+        if shard is not None and (row.split, row.shard) != (split, shard.number):
+            elsewhere.setdefault((row.split, row.shard), set()).add(row.image_id)
     for (other_split, other), ids in sorted(elsewhere.items()):
         try:
             stored = segments.stored_images(storage, other_split, other)

@@ -17,6 +17,7 @@ from components.faces.detectors import Detector, Found
 from fec.boxes import Box, PixelBox
 from fec.outcomes import FaceOutcome
 from fec.pixels import RGB, TooManyPixels, Unreadable, decode, encode_jpeg, upright
+from fec.rows import VerifiedFace
 
 # Intersection over union of the found face and the published box. A box of twice the face's width and height has
 # .22-.32, one moved by three quarters of its width .15-.17 (measured on 45 portraits of the demo).
@@ -43,36 +44,6 @@ class Criteria:
     max_pixels: int
     min_crop_size: int
     crop_quality: int
-
-
-@dataclass(frozen=True)
-class VerifiedFace:
-    """A row of ``faces.parquet`` (fec.tables.VERIFIED), field by field."""
-
-    face_id: str
-    image_id: str
-    outcome: FaceOutcome
-    detail: str
-    detector: str
-    left: float
-    right: float
-    top: float
-    bottom: float
-    confidence: float | None = None
-    image_width: int | None = None
-    image_height: int | None = None
-    orientation: int | None = None
-    crop_left: int | None = None
-    crop_right: int | None = None
-    crop_top: int | None = None
-    crop_bottom: int | None = None
-    found_left: float | None = None
-    found_right: float | None = None
-    found_top: float | None = None
-    found_bottom: float | None = None
-    crop_name: str | None = None
-    crop_sha256: str | None = None
-    thumbnail: bytes | None = None
 
 
 @dataclass(frozen=True)

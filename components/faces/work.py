@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
-from components.faces.verification import Verdict, VerifiedFace, WantedFace, rejected
+from components.faces.verification import Verdict, WantedFace, rejected
 from components.faces.verifiers import ImageTask, Verifiers
 from fec import layout, tables
 from fec.boxes import Box
@@ -18,6 +17,8 @@ from fec.errors import RunFailed
 from fec.journal import Journal
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.progress import Progress
+from fec.row_types import from_values, to_json
+from fec.rows import PlannedFace, VerifiedFace
 from fec.segments import StoredImage, read_original, stored_images
 from fec.storage import Storage
 
@@ -43,13 +44,11 @@ class Result:
 
 def planned_faces(storage: Storage, split: str, shards: Collection[int]) -> dict[int, list[WantedFace]]:
     """The plan's faces of each of ``shards``, sorted by (image_id, face_id)."""
-    table = tables.read_table(
-        storage, f"{layout.plan_dir(split)}/faces.parquet", filters=[("shard", "in", sorted(shards))]
-    )
+    path = f"{layout.plan_dir(split)}/faces.parquet"
     planned: dict[int, list[WantedFace]] = {shard: [] for shard in shards}
-    for row in table.to_pylist():
-        box = Box(row["left"], row["right"], row["top"], row["bottom"])
-        planned[row["shard"]].append(WantedFace(row["face_id"], row["image_id"], box, row["crop_name"]))
+    for face in tables.read_rows(storage, path, PlannedFace, filters=[("shard", "in", sorted(shards))]):
+        box = Box(face.left, face.right, face.top, face.bottom)
+        planned[face.shard].append(WantedFace(face.face_id, face.image_id, box, face.crop_name))
     for faces in planned.values():
         faces.sort(key=lambda face: (face.image_id, face.face_id))
     return planned
@@ -101,14 +100,14 @@ def verify(
 
         as_stored = sorted((images[name] for name in by_image), key=lambda image: (image.segment, image.offset or 0))
         for done in overlapped(put, verifiers.map(overlapped(task, as_stored))):
-            journal.append({"faces": [_to_json(face) for face in done]})
+            journal.append({"faces": [to_json(face) for face in done]})
             faces += _counted(done, progress)
 
         faces.sort(key=lambda face: (face.image_id, face.face_id))
         table_sha256 = tables.write_table(
             storage,
             f"{directory}/{layout.FACES_TABLE}",
-            tables.from_rows([asdict(face) for face in faces], tables.VERIFIED),
+            tables.from_rows(faces, VerifiedFace),
         )
         _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
     digest = tables.verified_digest((face.face_id, face.outcome, face.crop_name, face.crop_sha256) for face in faces)
@@ -130,7 +129,7 @@ def _replayed(
         return
     seen: set[str] = set()
     for row in journal.rows[1:]:
-        faces = [_from_json(value) for value in row["faces"]]
+        faces = [from_values(VerifiedFace, value) for value in row["faces"]]
         image_id = faces[0].image_id
         if image_id not in seen and all(_crop_is_stored(storage, directory, face) for face in faces):
             seen.add(image_id)
@@ -175,14 +174,3 @@ def _counted(faces: list[VerifiedFace], progress: Progress) -> list[VerifiedFace
     for face in faces:
         progress.advance(1, str(face.outcome))
     return faces
-
-
-def _to_json(face: VerifiedFace) -> dict[str, Any]:
-    picture = face.thumbnail
-    return asdict(face) | {"thumbnail": None if picture is None else base64.b64encode(picture).decode()}
-
-
-def _from_json(value: dict[str, Any]) -> VerifiedFace:
-    picture = value["thumbnail"]
-    value = value | {"thumbnail": None if picture is None else base64.b64decode(picture)}
-    return VerifiedFace(**value | {"outcome": FaceOutcome(value["outcome"])})

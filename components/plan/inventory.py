@@ -15,6 +15,7 @@ from components.plan.hosts import host_key
 from fec import identity, tables
 from fec.annotations import Triplet, consensus
 from fec.boxes import Box
+from fec.rows import PlannedFace, PlannedImage, PlannedTriplet
 
 
 class Inventory:
@@ -65,14 +66,14 @@ class Inventory:
         return len(self.lines)
 
     def images_table(self, image_ids: list[str], host_keys: list[str], shard_of: dict[str, int]) -> pa.Table:
-        """``tables.IMAGES``, sorted by (shard, image_id)."""
+        """``PlannedImage`` rows, sorted by (shard, image_id)."""
         shards = [shard_of[image] for image in image_ids]
         columns = [image_ids, self.urls, host_keys, pa.array(shards, pa.int32())]
-        table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=tables.IMAGES)
+        table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=tables.schema(PlannedImage))
         return table.sort_by([("shard", "ascending"), ("image_id", "ascending")])
 
     def faces_table(self, image_ids: list[str], face_ids: list[str], shard_of: dict[str, int]) -> pa.Table:
-        """``tables.FACES``, sorted by (shard, image_id, face_id)."""
+        """``PlannedFace`` rows, sorted by (shard, image_id, face_id)."""
         image_column = [image_ids[image] for image in self.image_of_face]
         edges = np.array([(box.left, box.right, box.top, box.bottom) for box in self.boxes], np.float64).T
         columns = [
@@ -82,11 +83,11 @@ class Inventory:
             *(pa.array(edge) for edge in edges),
             pa.array(self.crop_names()),
         ]
-        table = pa.Table.from_arrays(columns, schema=tables.FACES)
+        table = pa.Table.from_arrays(columns, schema=tables.schema(PlannedFace))
         return table.sort_by([("shard", "ascending"), ("image_id", "ascending"), ("face_id", "ascending")])
 
     def triplets_table(self, face_ids: list[str], agreement: float) -> pa.Table:
-        """``tables.TRIPLETS``, in the order of the annotations."""
+        """``PlannedTriplet`` rows, in the order of the annotations."""
         ids = pa.array(face_ids)
         ends = pa.array(np.asarray(self.vote_ends))
         names = pa.array(self.annotators, pa.string()).take(pa.array(np.asarray(self.raters)))
@@ -98,7 +99,7 @@ class Inventory:
             pa.ListArray.from_arrays(ends, names),
             pa.array(self.consensuses(agreement), pa.int8()),
         ]
-        return pa.Table.from_arrays(columns, schema=tables.TRIPLETS)
+        return pa.Table.from_arrays(columns, schema=tables.schema(PlannedTriplet))
 
     def consensuses(self, agreement: float) -> list[int | None]:
         """The consensus of each triplet, 1..3 or None."""

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from fec import layout, tables
 from fec.outcomes import ImageOutcome
 from fec.progress import event
+from fec.rows import StoredElsewhere
 from fec.storage import Storage
 
 _MANIFEST: Final = re.compile(r"images/(\w+)/(\d+)/segment-(\d{5})\.parquet")
@@ -53,7 +54,7 @@ def stored_images(storage: Storage, split: str, shard_of: Mapping[str, int]) -> 
 
 
 def stored_table(places: Mapping[str, Place]) -> pa.Table:
-    """``tables.STORED``, sorted by image_id."""
+    """``StoredElsewhere`` rows, sorted by image_id."""
     rows = sorted(places.items())
     columns = [
         pa.array([image for image, _ in rows], pa.string()),
@@ -61,7 +62,7 @@ def stored_table(places: Mapping[str, Place]) -> pa.Table:
         pa.array([place.shard for _, place in rows], pa.int32()),
         pa.array([place.segment for _, place in rows], pa.int32()),
     ]
-    return pa.Table.from_arrays(columns, schema=tables.STORED)
+    return pa.Table.from_arrays(columns, schema=tables.schema(StoredElsewhere))
 
 
 def _finals(storage: Storage, path: str, wanted: pa.Array) -> list[tuple[str, bool]]:

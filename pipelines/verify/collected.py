@@ -12,15 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fec import layout, tables
+from fec import layout
 from fec.done import Done
 from fec.outcomes import FaceOutcome, ImageOutcome
+from fec.rows import FACE_COLUMNS, CollectedFace, CollectedTriplet
 from fec.storage import Storage
 from pipelines.verify import stored
 from pipelines.verify.crops import Verified
 from pipelines.verify.findings import Fault, Findings
 from pipelines.verify.originals import Tried
-from pipelines.verify.planned import FACES, Planned, wrong_labels
+from pipelines.verify.planned import Planned, wrong_labels
 
 _TRIPLETS: Final = "triplets.parquet"
 _FUNNEL: Final = "funnel.json"
@@ -29,8 +30,8 @@ _DIGESTS: Final = {_TRIPLETS: "triplets_sha256", layout.FACES_TABLE: "faces_sha2
 
 @dataclass(frozen=True)
 class Collected:
-    """The triplets in the order of the records (COLLECTED) and the faces they use (COLLECTED_FACES), as collect
-    wrote them."""
+    """The triplets in the order of the records (CollectedTriplet) and the faces they use
+    (CollectedFace), as collect wrote them."""
 
     done: Done
     triplets: pa.Table
@@ -74,10 +75,8 @@ def read(storage: Storage, split: str, findings: Findings) -> Collected | None:
             whole = whole and name == _FUNNEL
     if not whole:
         return None
-    triplets = stored.table(storage, f"{directory}/{_TRIPLETS}", tables.COLLECTED, tables.COLLECTED.names)
-    faces = stored.table(
-        storage, f"{directory}/{layout.FACES_TABLE}", tables.COLLECTED_FACES, tables.COLLECTED_FACES.names
-    )
+    triplets = stored.table(storage, f"{directory}/{_TRIPLETS}", CollectedTriplet)
+    faces = stored.table(storage, f"{directory}/{layout.FACES_TABLE}", CollectedFace)
     if isinstance(triplets, Fault) or isinstance(faces, Fault):
         findings.add(table for table in (triplets, faces) if isinstance(table, Fault))
         return None
@@ -104,7 +103,7 @@ def _not_as_planned(path: str, collected: Collected, planned: Planned, verified:
     plan, kept = planned.triplets, collected.triplets
     place = pc.index_in(kept["line"], plan["line"])
     same = pc.is_valid(place)
-    for name in (*FACES, "type", "odd_one_out"):
+    for name in (*FACE_COLUMNS, "type", "odd_one_out"):
         same = pc.and_(same, pc.fill_null(pc.equal(kept[name], plan[name].take(place)), False))
     if len(wrong := kept["line"].filter(pc.invert(same))):
         yield Fault(path, f"the triplets of lines {stored.some(wrong)} are not as planned ({len(wrong):,} such)")
@@ -114,7 +113,7 @@ def _not_as_planned(path: str, collected: Collected, planned: Planned, verified:
         return
     ok = verified.faces["face_id"].filter(pc.equal(verified.faces["outcome"], FaceOutcome.OK))
     surviving = plan["odd_one_out"].is_valid()
-    for name in FACES:
+    for name in FACE_COLUMNS:
         surviving = pc.and_(surviving, pc.is_in(plan[name], ok))
     wanted = plan["line"].filter(surviving)
     lacking = wanted.filter(pc.invert(pc.is_in(wanted, kept["line"])))
@@ -126,7 +125,7 @@ def _not_as_planned(path: str, collected: Collected, planned: Planned, verified:
 
 def _not_as_verified(path: str, collected: Collected, verified: Verified) -> Iterator[Fault]:
     faces, triplets = collected.faces, collected.triplets
-    used = pc.unique(pa.chunked_array([chunk for name in FACES for chunk in triplets[name].chunks], pa.string()))
+    used = pc.unique(pa.chunked_array([chunk for name in FACE_COLUMNS for chunk in triplets[name].chunks], pa.string()))
     if len(lacking := used.filter(pc.invert(pc.is_in(used, faces["face_id"])))):
         yield Fault(path, f"lacks faces that triplets use: {stored.some(lacking)} ({len(lacking):,} such)")
     if len(faces) != len(used) or len(pc.unique(faces["face_id"])) != len(faces):

@@ -17,6 +17,7 @@ from fec import layout, tables
 from fec.done import Done
 from fec.outcomes import FaceOutcome
 from fec.progress import track
+from fec.rows import VerifiedFace
 from fec.storage import Storage
 from pipelines.verify import stored
 from pipelines.verify.findings import Fault, Findings
@@ -76,7 +77,7 @@ def check(storage: Storage, split: str, planned: Planned, tried: Tried, findings
         findings.fault(
             f"images/{split}", f"no marker in the shards {stored.some(lost)}, though their faces are verified"
         )
-    empty = pa.schema([*(tables.VERIFIED.field(name) for name in _COLUMNS), pa.field("shard", pa.int32())])
+    empty = pa.schema([*(tables.schema(VerifiedFace).field(name) for name in _COLUMNS), pa.field("shard", pa.int32())])
     faces = pa.concat_tables([empty.empty_table(), *found]).combine_chunks()
     _read_crops(storage, split, faces.filter(pc.is_valid(faces["crop_name"])), findings)
     return Verified(faces, frozenset(unfinished), len(found) == planned.num_shards)
@@ -88,7 +89,7 @@ def _read(storage: Storage, split: str, shard: int) -> _Shard:
     if not isinstance(done, Done):
         return _Shard(done)
     path = f"{directory}/{layout.FACES_TABLE}"
-    faces = stored.table(storage, path, tables.VERIFIED, _COLUMNS)
+    faces = stored.table(storage, path, VerifiedFace, _COLUMNS)
     if isinstance(faces, pa.Table) and done.details.get("table_sha256") not in (None, stored.sha256(storage, path)):
         faces = Fault(path, "spoiled, or of another run than its marker")
     names = (entry.path.removeprefix(f"{directory}/") for entry in storage.list(directory))

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fec.rows import FACE_COLUMNS
 from pipelines.verify import stored
 from pipelines.verify.findings import Fault
-from pipelines.verify.planned import FACES
 
 _VOTES: Final = ("votes_a", "votes_b", "votes_c")
-# Of a face in a record, and of the same face in COLLECTED_FACES.
+# Of a face in a record, and of the same face in collect's table.
 _ALIKE: Final = ("image_id", "crop_sha256", "confidence", "detector")
 
 
@@ -34,7 +34,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The triplets of a preset and all collected faces (COLLECTED, COLLECTED_FACES)."""
+    """The triplets of a preset and all collected faces (CollectedTriplet, CollectedFace)."""
 
     triplets: pa.Table
     faces: pa.Table
@@ -42,7 +42,7 @@ class Wanted:
     def rows(self, triplets: pa.Table) -> NDArray[np.int64]:
         """The rows of ``faces`` that triplets use, [n, 3]; -1 where there is no such face."""
         ids = self.faces["face_id"]
-        columns = [pc.fill_null(pc.index_in(triplets[name], ids), -1).to_numpy() for name in FACES]
+        columns = [pc.fill_null(pc.index_in(triplets[name], ids), -1).to_numpy() for name in FACE_COLUMNS]
         return np.stack(columns, axis=1).astype(np.int64)
 
 
@@ -59,7 +59,7 @@ def wrong_triplets(files: Files, wanted: Wanted) -> Iterator[Fault]:
         strange = np.flatnonzero((rows < 0).any(axis=1) | ~np.isin(key, expected))
         if len(strange):
             row = table.slice(int(strange[0]), 1).to_pylist()[0]
-            ids = " ".join(row[name] for name in FACES)
+            ids = " ".join(row[name] for name in FACE_COLUMNS)
             yield Fault(
                 path,
                 f"record {row['record']}: the manifest has no triplet {ids} with these labels and votes"

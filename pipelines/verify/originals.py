@@ -14,11 +14,12 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fec import layout, tables
+from fec import layout
 from fec.cores import available_cores
 from fec.done import Done
 from fec.outcomes import ImageOutcome
 from fec.progress import track
+from fec.rows import SegmentRow
 from fec.segments import originals_digest, precedence
 from fec.storage import Storage
 from pipelines.verify import stored
@@ -87,7 +88,7 @@ def _read_manifests(storage: Storage, segments: list[_Segment]) -> Iterator[Faul
         path = f"{segment.base}.parquet"
         digest = stored.sha256(storage, path)
         segment.sha256 = digest if isinstance(digest, str) else None
-        return stored.table(storage, path, tables.SEGMENT, _COLUMNS)
+        return stored.table(storage, path, SegmentRow, _COLUMNS)
 
     for segment, found in zip(segments, stored.side_by_side(read, segments, stored.readers(storage)), strict=True):
         if isinstance(found, Fault):

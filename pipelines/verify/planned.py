@@ -10,18 +10,22 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fec import identity, layout, tables
+from fec import identity, layout
 from fec.done import Done
+from fec.row_types import names
+from fec.rows import FACE_COLUMNS, PlannedFace, PlannedImage, PlannedTriplet, StoredElsewhere
 from fec.storage import Storage
 from pipelines.verify import stored
 from pipelines.verify.findings import Fault, Findings
 
-FACES: Final = ("face_a", "face_b", "face_c")
 _COLUMNS: Final = {
-    "images": (tables.IMAGES, ("image_id", "shard")),
-    "faces": (tables.FACES, ("face_id", "image_id", "shard", "crop_name")),
+    "images": (PlannedImage, ("image_id", "shard")),
+    "faces": (PlannedFace, ("face_id", "image_id", "shard", "crop_name")),
     # All but who voted, which is half of what they weigh.
-    "triplets": (tables.TRIPLETS, tuple(name for name in tables.TRIPLETS.names if name != "annotators")),
+    "triplets": (
+        PlannedTriplet,
+        tuple(name for name in names(PlannedTriplet) if name != "annotators"),
+    ),
 }
 
 
@@ -50,9 +54,9 @@ def check(storage: Storage, split: str, findings: Findings) -> Planned | None:
         findings.fault(f"{directory}/{layout.DONE}", "num_shards is not a number")
         return None
     found: dict[str, pa.Table | None] = {}
-    for name, (schema, columns) in _COLUMNS.items():
+    for name, (row, columns) in _COLUMNS.items():
         path = f"{directory}/{name}.parquet"
-        table = stored.table(storage, path, schema, columns)
+        table = stored.table(storage, path, row, columns)
         if isinstance(table, Fault):
             findings.add([table])
             found[name] = None
@@ -64,7 +68,7 @@ def check(storage: Storage, split: str, findings: Findings) -> Planned | None:
         findings.add(_of_another_plan(storage, directory, done))
     findings.add(_spoiled_plan(storage, f"{directory}/plan.json", done))
     if storage.size(f"{directory}/stored.parquet") is not None:
-        table = stored.table(storage, f"{directory}/stored.parquet", tables.STORED, tables.STORED.names)
+        table = stored.table(storage, f"{directory}/stored.parquet", StoredElsewhere)
         findings.add([table] if isinstance(table, Fault) else [])
     planned = Planned(done, done.details["num_shards"], found["images"], found["faces"], found["triplets"])
     findings.add(_wrong_references(directory, planned))
@@ -127,7 +131,7 @@ def _wrong_references(directory: str, planned: Planned) -> Iterator[Fault]:
         if len(unknown):
             yield Fault(f"{directory}/faces.parquet", f"images that are not planned: {stored.some(unknown)}")
     if faces is not None and triplets is not None:
-        for name in FACES:
+        for name in FACE_COLUMNS:
             unknown = triplets["line"].filter(pc.invert(pc.is_in(triplets[name], faces["face_id"])))
             if len(unknown):
                 lines = f"{stored.some(unknown)} ({len(unknown):,} in all)"

@@ -18,12 +18,12 @@ from fec.done import Done
 from fec.presets import PRESETS, first_row
 from fec.progress import track
 from fec.records import SpoiledRecord, read_frames
+from fec.rows import FACE_COLUMNS
 from fec.storage import Storage
 from pipelines.verify import examples, face_layout, stored
 from pipelines.verify.collected import Collected
 from pipelines.verify.examples import FaceReader, IdTripletReader, Pictures, TripletReader
 from pipelines.verify.findings import Fault, Findings
-from pipelines.verify.planned import FACES
 
 _MARKERS: Final = "records/_done/"
 _DETAILS: Final = ("collect", "preset", "image_size", "jpeg_quality", "sha256")
@@ -279,7 +279,7 @@ def _reader(context: _Context, family: Family, file: _File) -> TripletReader | I
 
 def _wanted(triplets: pa.Table) -> Iterator[examples.Wanted]:
     for batch in triplets.to_batches(max_chunksize=_ROWS):
-        columns = (batch[name].to_pylist() for name in (*FACES, "odd_one_out", "type", "votes"))
+        columns = (batch[name].to_pylist() for name in (*FACE_COLUMNS, "odd_one_out", "type", "votes"))
         for a, b, c, odd, kind, votes in zip(*columns, strict=True):
             yield (a, b, c), odd, kind, votes
 

@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 
 from fec import layout
 from fec.layout import EVAL, TRAIN
+from fec.rows import FACE_COLUMNS
 from pipelines.verify import stored
 from pipelines.verify.collected import Collected
 from pipelines.verify.findings import Findings, Shared
-from pipelines.verify.planned import FACES
 
 _MEND = f"annotations: take out of those of {TRAIN} or {EVAL} what both have"
 
@@ -47,7 +47,8 @@ def _both(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.Array:
 def _keys(triplets: pa.Table, faces: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """A number for each triplet, whatever the order of its faces; -1 where not all of them are among ``faces``."""
     rows = np.stack(
-        [pc.fill_null(pc.index_in(triplets[name], faces), -1).to_numpy().astype(np.int64) for name in FACES], axis=1
+        [pc.fill_null(pc.index_in(triplets[name], faces), -1).to_numpy().astype(np.int64) for name in FACE_COLUMNS],
+        axis=1,
     )
     rows.sort(axis=1)
     keys: np.ndarray[tuple[int], np.dtype[np.int64]] = (rows[:, 0] * len(faces) + rows[:, 1]) * len(faces) + rows[:, 2]

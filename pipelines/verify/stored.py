@@ -49,8 +49,9 @@ def marker(
     return done
 
 
-def table(storage: Storage, path: str, schema: pa.Schema, columns: Sequence[str]) -> pa.Table | Fault:
-    """``columns`` of the table at ``path``, all of which is read and must be of ``schema``."""
+def table(storage: Storage, path: str, row: type[Any], columns: Sequence[str] | None = None) -> pa.Table | Fault:
+    """The table at ``path``, all of which is read and must be of ``row`` (fec.rows); ``columns`` of it, or all."""
+    schema = tables.schema(row)
     try:
         found = tables.read_table(storage, path)
         found.validate(full=True)
@@ -60,7 +61,7 @@ def table(storage: Storage, path: str, schema: pa.Schema, columns: Sequence[str]
         return Fault(path, f"cannot be read ({_one_line(error)})")
     if not found.schema.equals(schema):
         return Fault(path, f"has other columns than {', '.join(schema.names)}")
-    return found.select(columns).combine_chunks()
+    return found.select(columns or schema.names).combine_chunks()
 
 
 def sha256(storage: Storage, path: str) -> str | Fault:

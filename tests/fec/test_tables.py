@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 
 from fec import identity, tables
+from fec.rows import CollectedFace
 from fec.storage import LocalStorage
 
 COUNT = tables.ROW_GROUP + 5000
 
 
 def faces() -> pa.Table:
-    """COLLECTED_FACES, more than a row group of them."""
+    """Collected faces, more than a row group of them."""
     numbers = [f"{number:016x}" for number in range(COUNT)]
     columns = {
         "face_id": numbers,
@@ -24,14 +25,14 @@ def faces() -> pa.Table:
         "confidence": np.linspace(0, 1, COUNT, dtype=np.float32),
         "detector": ["yunet"] * COUNT,
     }
-    return pa.table([columns[name] for name in tables.COLLECTED_FACES.names], schema=tables.COLLECTED_FACES)
+    return pa.table([columns[name] for name in tables.schema(CollectedFace).names], schema=tables.schema(CollectedFace))
 
 
 def test_row_groups_are_the_bytes_of_the_whole_table(tmp_path: Path) -> None:
     storage, table = LocalStorage(str(tmp_path)), faces()
     whole = tables.write_table(storage, "whole.parquet", table)
     groups = (table.slice(start, tables.ROW_GROUP) for start in range(0, COUNT, tables.ROW_GROUP))
-    parts = tables.write_row_groups(storage, "parts.parquet", tables.COLLECTED_FACES, groups)
+    parts = tables.write_row_groups(storage, "parts.parquet", CollectedFace, groups)
     assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
     assert parts == whole
     assert not (tmp_path / ".work").exists()

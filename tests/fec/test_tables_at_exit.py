@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fec import tables
+from fec.rows import PlannedImage
 from fec.storage import open_storage
 
 READ = "import sys; from fec import tables; from fec.storage import open_storage\n" + (
@@ -14,8 +15,8 @@ READ = "import sys; from fec import tables; from fec.storage import open_storage
 
 
 def test_no_process_aborts_after_reading_a_table(tmp_path: Path) -> None:
-    rows = [{"image_id": str(n), "url": f"http://h/{n}", "host_key": "h", "shard": 0} for n in range(100)]
-    tables.write_table(open_storage(str(tmp_path)), "images.parquet", tables.from_rows(rows, tables.IMAGES))
+    rows = [PlannedImage(str(n), f"http://h/{n}", "h", 0) for n in range(100)]
+    tables.write_table(open_storage(str(tmp_path)), "images.parquet", tables.from_rows(rows, PlannedImage))
 
     def read(_: int) -> int:
         return subprocess.run([sys.executable, "-c", READ, str(tmp_path)], check=False, timeout=60).returncode

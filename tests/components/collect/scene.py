@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from fec.boxes import Box
 from fec.done import Done, write_done
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.pixels import encode_jpeg
+from fec.rows import PlannedTriplet, VerifiedFace
 from fec.storage import open_storage
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -85,50 +86,53 @@ class Scene:
 def write(root: Path, scene: Scene, split: str = layout.TRAIN, shards: int = 2) -> None:
     """The root after the faces step, the images spread over ``shards`` shards."""
     storage = open_storage(str(root))
-    rows: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
+    rows: list[list[VerifiedFace]] = [[] for _ in range(shards)]
     images: list[set[int]] = [set() for _ in range(shards)]
     for face in range(scene.faces):
         url, box = scene.url(face), scene.box(face)
         shard = face // 2 % shards
         images[shard].add(face // 2)
-        row = {
-            "face_id": scene.face_id(face),
-            "image_id": identity.image_id(url),
-            "outcome": str(scene.outcome(face)),
-            "detail": "",
-            "detector": "yunet",
-            **{edge: getattr(box, edge) for edge in ("left", "right", "top", "bottom")},
-        }
+        row = VerifiedFace(
+            scene.face_id(face),
+            identity.image_id(url),
+            scene.outcome(face),
+            "",
+            "yunet",
+            box.left,
+            box.right,
+            box.top,
+            box.bottom,
+        )
         if scene.outcome(face) is FaceOutcome.OK:
             name = identity.crop_name(url, box)
             storage.write(f"{layout.faces_dir(split, shard)}/{name}", crop(face))
             digest = hashlib.sha256(crop(face)).hexdigest()
-            row |= {"confidence": 0.75 + face / 1000, "crop_name": name, "crop_sha256": digest}
+            row = replace(row, confidence=0.75 + face / 1000, crop_name=name, crop_sha256=digest)
         rows[shard].append(row)
     for shard in range(shards):
         faces_dir, images_dir = layout.faces_dir(split, shard), layout.images_dir(split, shard)
-        found = sorted(rows[shard], key=lambda row: (row["image_id"], row["face_id"]))
-        tables.write_table(storage, f"{faces_dir}/{layout.FACES_TABLE}", tables.from_rows(found, tables.VERIFIED))
-        digest = tables.verified_digest(
-            (row["face_id"], row["outcome"], row.get("crop_name"), row.get("crop_sha256")) for row in found
-        )
+        found = sorted(rows[shard], key=lambda row: (row.image_id, row.face_id))
+        tables.write_table(storage, f"{faces_dir}/{layout.FACES_TABLE}", tables.from_rows(found, VerifiedFace))
+        digest = tables.verified_digest((row.face_id, row.outcome, row.crop_name, row.crop_sha256) for row in found)
         write_done(storage, faces_dir, Done("faces", "f", digest))
         outcomes = Counter(str(scene.lost.get(image, ImageOutcome.FETCHED)) for image in images[shard])
         counts = {"images": len(images[shard]), "transient": 0, **outcomes}
         write_done(storage, images_dir, Done("download", "f", json.dumps(counts), counts))
     planned = [
-        {
-            "line": line,
-            **{f"face_{letter}": scene.face_id(face) for letter, face in zip("abc", faces, strict=True)},
-            "type": kind,
-            "votes": votes,
-            "annotators": [f"rater-{number}" for number in range(len(votes))],
-            "odd_one_out": odd,
-        }
+        PlannedTriplet(
+            line,
+            scene.face_id(faces[0]),
+            scene.face_id(faces[1]),
+            scene.face_id(faces[2]),
+            kind,
+            votes,
+            [f"rater-{number}" for number in range(len(votes))],
+            odd,
+        )
         for line, (faces, kind, votes, odd) in enumerate(scene.triplets, start=1)
     ]
     plan_dir = layout.plan_dir(split)
-    digest = tables.write_table(storage, f"{plan_dir}/triplets.parquet", tables.from_rows(planned, tables.TRIPLETS))
+    digest = tables.write_table(storage, f"{plan_dir}/triplets.parquet", tables.from_rows(planned, PlannedTriplet))
     count = sum(map(len, images))
     write_done(
         storage, plan_dir, Done("plan", "f", digest, {"images": count, "shards": shards}, {"num_shards": shards})

@@ -17,6 +17,7 @@ from fec import layout, tables
 from fec.done import Done, read_done, write_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.outcomes import FaceOutcome, ImageOutcome
+from fec.rows import CollectedFace, CollectedTriplet
 from fec.storage import open_storage
 from tests.components.collect.scene import Scene, contents, write
 
@@ -73,8 +74,8 @@ def test_a_triplet_survives_with_its_three_faces_and_a_consensus(tmp_path: Path)
         "images": {"fetched": 3, "gone": 1},
         "faces": {"low_confidence": 1, "no_image": 2, "ok": 5},
     }
-    assert pq.read_schema(tmp_path / "collect/train/triplets.parquet").equals(tables.COLLECTED)
-    assert pq.read_schema(tmp_path / "collect/train/faces.parquet").equals(tables.COLLECTED_FACES)
+    assert pq.read_schema(tmp_path / "collect/train/triplets.parquet").equals(tables.schema(CollectedTriplet))
+    assert pq.read_schema(tmp_path / "collect/train/faces.parquet").equals(tables.schema(CollectedFace))
 
 
 def test_the_order_is_the_seeds_and_not_the_shards(tmp_path: Path) -> None:

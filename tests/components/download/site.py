@@ -18,6 +18,7 @@ from components.download.step import Parameters
 from components.plan.hosts import host_key
 from fec import identity, layout, tables
 from fec.done import Done, write_done
+from fec.rows import PlannedImage
 from fec.segments import StoredImage, stored_images
 from fec.storage import open_storage
 
@@ -192,12 +193,10 @@ def plan(
     storage = open_storage(str(root))
     keys = sorted({host_key(url) for url in urls})
     place = shard_of or (lambda url: keys.index(host_key(url)) % num_shards)
-    rows: list[dict[str, Any]] = [
-        {"image_id": identity.image_id(url), "url": url, "host_key": host_key(url), "shard": place(url)} for url in urls
-    ]
-    rows.sort(key=lambda row: (row["shard"], row["image_id"]))
+    rows = [PlannedImage(identity.image_id(url), url, host_key(url), place(url)) for url in urls]
+    rows.sort(key=lambda row: (row.shard, row.image_id))
     directory = layout.plan_dir("train")
-    digest = tables.write_table(storage, f"{directory}/images.parquet", tables.from_rows(rows, tables.IMAGES))
+    digest = tables.write_table(storage, f"{directory}/images.parquet", tables.from_rows(rows, PlannedImage))
     write_done(storage, directory, Done("plan", "0" * 64, digest, details={"num_shards": num_shards}))
 
 

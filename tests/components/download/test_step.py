@@ -26,6 +26,7 @@ from fec import identity, layout, tables
 from fec.done import Done, read_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.outcomes import ImageOutcome
+from fec.rows import StoredElsewhere
 from fec.segments import SegmentWriter, Tried, read_original, stored_images
 from fec.storage import open_storage
 from tests.components.download.site import (
@@ -212,8 +213,8 @@ def elsewhere(root: Path, urls: list[str], split: str, shard: int) -> None:
             data = body(urlsplit(url).path) if found is FETCHED else None
             writer.add(Tried(identity.image_id(url), url, found, "", 1, EARLIER), data, "jpg")
         writer.finish()
-    rows = [{"image_id": identity.image_id(url), "split": split, "shard": shard, "segment": 0} for url in urls]
-    table = tables.from_rows(sorted(rows, key=lambda row: str(row["image_id"])), tables.STORED)
+    rows = [StoredElsewhere(identity.image_id(url), split, shard, 0) for url in urls]
+    table = tables.from_rows(sorted(rows, key=lambda row: row.image_id), StoredElsewhere)
     tables.write_table(storage, f"{layout.plan_dir('train')}/stored.parquet", table)
 
 

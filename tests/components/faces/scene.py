@@ -19,6 +19,7 @@ from fec.boxes import Box
 from fec.done import Done, write_done
 from fec.outcomes import ImageOutcome
 from fec.pixels import RGB
+from fec.rows import PlannedFace
 from fec.segments import SegmentWriter, Tried
 from fec.storage import Storage, open_storage
 
@@ -80,19 +81,19 @@ def downloaded(root: Path, pages: Sequence[Page], split: str = "train", shards: 
     """A root in which ``pages`` are planned over ``shards`` and downloaded; page number n is in shard n % shards."""
     storage = open_storage(str(root))
     rows = [
-        {
-            "face_id": identity.face_id(page.url, box),
-            "image_id": identity.image_id(page.url),
-            "shard": number % shards,
+        PlannedFace(
+            identity.face_id(page.url, box),
+            identity.image_id(page.url),
+            number % shards,
             **vars(box),
-            "crop_name": identity.crop_name(page.url, box),
-        }
+            crop_name=identity.crop_name(page.url, box),
+        )
         for number, page in enumerate(pages)
         for box in page.boxes
     ]
-    rows.sort(key=lambda row: (row["shard"], row["image_id"], row["face_id"]))
+    rows.sort(key=lambda row: (row.shard, row.image_id, row.face_id))
     directory = layout.plan_dir(split)
-    digest = tables.write_table(storage, f"{directory}/faces.parquet", tables.from_rows(rows, tables.FACES))
+    digest = tables.write_table(storage, f"{directory}/faces.parquet", tables.from_rows(rows, PlannedFace))
     write_done(storage, directory, Done("plan", "0" * 64, digest, {}, {"num_shards": shards}))
     for shard in range(shards):
         content = hashlib.sha256()

@@ -22,6 +22,8 @@ from fec.boxes import Box
 from fec.done import read_done, write_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.outcomes import FaceOutcome, ImageOutcome
+from fec.row_types import to_json
+from fec.rows import VerifiedFace
 from tests.components.faces.scene import (
     FACE_PIXELS,
     NOWHERE,
@@ -213,12 +215,9 @@ def test_a_crop_lost_after_a_kill_is_made_again(tmp_path: Path, parameters: Para
     assert done is not None
     table = rows(storage)
     # As a run killed after its third image leaves it, with one crop damaged since and one gone.
-    from components.faces.verification import VerifiedFace
-    from components.faces.work import _to_json
-
     journal = storage.workspace("train/0") / "faces.jsonl"
     lines: list[dict[str, Any]] = [{"fingerprint": done.fingerprint}]
-    lines += [{"faces": [_to_json(VerifiedFace(**row))]} for row in table[:3]]
+    lines += [{"faces": [to_json(VerifiedFace(**row))]} for row in table[:3]]
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     storage.delete("train/0/_DONE.json")
     storage.delete("train/0/faces.parquet")

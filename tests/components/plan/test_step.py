@@ -14,6 +14,8 @@ from fec import identity, tables
 from fec.boxes import Box
 from fec.done import read_done
 from fec.errors import ConfigurationError
+from fec.outcomes import ImageOutcome
+from fec.rows import PlannedFace, PlannedImage, PlannedTriplet, SegmentRow, StoredElsewhere
 from fec.storage import open_storage
 
 HOSTS = ("farm1.staticflickr.com", "farm2.staticflickr.com", "anna.blogspot.com", "photos.example.org", "127.0.0.2:80")
@@ -88,7 +90,11 @@ def test_the_tables_hold_each_photograph_once_each_face_once_and_every_triplet(
 
 def test_the_schemas_are_those_the_next_steps_read(tmp_path: Path, annotations: Path) -> None:
     run(parameters(tmp_path, annotations))
-    for name, schema in (("images", tables.IMAGES), ("faces", tables.FACES), ("triplets", tables.TRIPLETS)):
+    for name, schema in (
+        ("images", tables.schema(PlannedImage)),
+        ("faces", tables.schema(PlannedFace)),
+        ("triplets", tables.schema(PlannedTriplet)),
+    ):
         assert pq.read_schema(tmp_path / "root" / "plan" / "train" / f"{name}.parquet").equals(schema)
 
 
@@ -231,25 +237,15 @@ def test_originals_of_an_earlier_plan_are_listed(tmp_path: Path, annotations: Pa
         "images/train/99/segment-00000": [(ids[3], "gone")],
     }
     for name, rows in tried.items():
-        manifest = [
-            {
-                "image_id": image,
-                "url": "",
-                "outcome": outcome,
-                "detail": "",
-                "attempts": 1,
-                "finished_at": datetime.now(UTC),
-            }
-            for image, outcome in rows
-        ]
-        tables.write_table(storage, f"{name}.parquet", tables.from_rows(manifest, tables.SEGMENT))
+        manifest = [SegmentRow(image, "", ImageOutcome(outcome), "", 1, datetime.now(UTC)) for image, outcome in rows]
+        tables.write_table(storage, f"{name}.parquet", tables.from_rows(manifest, SegmentRow))
     storage.write("images/eval/9/segment-00000.parquet", b"spoiled")
     run(parameters(tmp_path, annotations))
     places = {ids[0]: ("eval", 3, 0), ids[1]: ("eval", 7, 1), ids[3]: ("eval", 7, 1)}
     assert [tuple(place.values()) for place in rows_of(tmp_path, "stored")] == [
         (image, *places[image]) for image in sorted(places)
     ]
-    assert pq.read_schema(tmp_path / "root/plan/train/stored.parquet").equals(tables.STORED)
+    assert pq.read_schema(tmp_path / "root/plan/train/stored.parquet").equals(tables.schema(StoredElsewhere))
 
 
 def test_without_originals_there_is_no_list_of_them(tmp_path: Path, annotations: Path) -> None:

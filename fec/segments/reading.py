@@ -1,0 +1,106 @@
+"""What the segments of a shard hold: what became of each image, and the bytes of those that were fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Final
+
+import pyarrow as pa
+
+from fec import layout, tables
+from fec.errors import RunFailed
+from fec.outcomes import ImageOutcome
+from fec.rows import SegmentRow, Tried
+from fec.storage import Storage
+
+SEGMENT_FILE: Final = re.compile(r"segment-(\d{5})\.(tar|parquet)$")
+_FORGET: Final = "delete the segment's .tar and .parquet and the _DONE.json beside them to fetch its images again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredImage(SegmentRow):
+    """What is known of one image, and the number of the segment that knows it."""
+
+    segment: int
+
+    @property
+    def tried(self) -> Tried:
+        """The same without the place."""
+        return Tried(**{field.name: getattr(self, field.name) for field in fields(Tried)})
+
+
+def stored_images(storage: Storage, split: str, shard: int) -> dict[str, StoredImage]:
+    """What the shard's segments say of each image they tried, by image id.
+
+    Of several rows for one image the later segment's counts, but a final outcome is never taken back by a
+    transient one, nor a fetched image by anything else. Raises RunFailed for a manifest that cannot be read.
+    """
+    known: dict[str, StoredImage] = {}
+    for number in sorted(numbers(storage, split, shard, "parquet")):
+        for row in _read_manifest(storage, f"{layout.segment(split, shard, number)}.parquet"):
+            image = StoredImage(**vars(row), segment=number)
+            before = known.get(image.image_id)
+            if before is None or precedence(image.outcome) >= precedence(before.outcome):
+                known[image.image_id] = image
+    return known
+
+
+def manifest_digests(storage: Storage, split: str, shard: int) -> dict[str, str]:
+    """The SHA-256 in hex of each of the shard's manifests, by its name."""
+    return {
+        entry.path.rpartition("/")[2]: hashlib.sha256(storage.read(entry.path)).hexdigest()
+        for entry in storage.list(layout.images_dir(split, shard))
+        if (match := SEGMENT_FILE.search(entry.path)) and match[2] == "parquet"
+    }
+
+
+def precedence(outcome: ImageOutcome) -> int:
+    """Of two rows for one image the one with the higher number counts, of equals the later one."""
+    return 2 if outcome is ImageOutcome.FETCHED else 0 if outcome.transient else 1
+
+
+def _read_manifest(storage: Storage, path: str) -> list[SegmentRow]:
+    try:
+        return list(tables.read_rows(storage, path, SegmentRow))
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise RunFailed(f"{path} cannot be read ({str(error)[:200]}); restore it, or {_FORGET}") from None
+
+
+def originals_digest(images: Iterable[tuple[str, ImageOutcome, str | None]]) -> str:
+    """64 hex digits of what later steps read of a shard's originals: a change of outcomes or bytes changes them.
+
+    ``images`` are (image_id, outcome, sha256) sorted by image_id; the latter is None unless the image was fetched.
+    """
+    digest = hashlib.sha256()
+    for image_id, outcome, sha256 in images:
+        digest.update(f"{image_id} {outcome} {sha256 or ''}\n".encode())
+    return digest.hexdigest()
+
+
+def read_original(storage: Storage, split: str, shard: int, image: StoredImage) -> bytes:
+    """The bytes of a fetched image as its host sent them.
+
+    Raises RunFailed, naming the file, if they are missing or not those that were stored.
+    """
+    path = f"{layout.segment(split, shard, image.segment)}.tar"
+    if image.offset is None or image.length is None:
+        raise ValueError(f"{image.url} was not fetched: {image.outcome}")
+    try:
+        data = storage.read_range(path, image.offset, image.length)
+    except FileNotFoundError:
+        raise RunFailed(f"{path} is missing, though its manifest is there; restore it, or {_FORGET}") from None
+    if hashlib.sha256(data).hexdigest() != image.sha256:
+        raise RunFailed(
+            f"{path}: the bytes of {image.url} at {image.offset} are not those that were stored; "
+            f"restore the file, or {_FORGET}"
+        )
+    return data
+
+
+def numbers(storage: Storage, split: str, shard: int, kind: str) -> set[int]:
+    """The numbers of the shard's segments that have a file of ``kind``, tar or parquet."""
+    matches = (SEGMENT_FILE.search(entry.path) for entry in storage.list(layout.images_dir(split, shard)))
+    return {int(match[1]) for match in matches if match and match[2] == kind}
