@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from components.collect.verified import VerifiedFaces, advice, read_verified
 from fec import layout, tables
 from fec.done import Done, read_markers, write_done
 from fec.errors import RunFailed
-from fec.outcomes import ImageOutcome
+from fec.funnel import Funnel, Outcomes, funnel_path
+from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.progress import event
 from fec.rows import FACE_COLUMNS, CollectedFace, CollectedTriplet
 from fec.storage import Storage
@@ -57,24 +58,22 @@ def collect(
     return _write(storage, p.split, selection, verified.ok, counted, fingerprint)
 
 
-def funnel(
-    selection: Selection, verified: VerifiedFaces, images: int, image_outcomes: Mapping[str, int]
-) -> dict[str, Any]:
+def funnel(selection: Selection, verified: VerifiedFaces, images: int, image_outcomes: Mapping[str, int]) -> Funnel:
     """What was lost where."""
     types = np.bincount(selection.type, minlength=4).tolist()
-    return {
-        "images": images,
-        "fetched": image_outcomes.get(str(ImageOutcome.FETCHED), 0),
-        "faces": len(verified),
-        "faces_ok": len(verified.ok),
-        "triplets": selection.planned,
-        "triplets_ok": selection.surviving,
-        "records": len(selection),
-        "record_shards": selection.record_shards,
-        "no_consensus": selection.surviving - len(selection),
-        "types": {str(kind): types[kind] for kind in (1, 2, 3)},
-        "outcomes": {"images": dict(image_outcomes), "faces": dict(verified.outcomes)},
-    }
+    return Funnel(
+        images=images,
+        fetched=image_outcomes.get(str(ImageOutcome.FETCHED), 0),
+        faces=len(verified),
+        faces_ok=len(verified.ok),
+        triplets=selection.planned,
+        triplets_ok=selection.surviving,
+        records=len(selection),
+        record_shards=selection.record_shards,
+        no_consensus=selection.surviving - len(selection),
+        types={str(kind): types[kind] for kind in (1, 2, 3)},
+        outcomes=Outcomes(dict(image_outcomes), dict(verified.outcomes)),
+    )
 
 
 def content_digest(selection: Selection, faces: pa.Table, used: NDArray[np.int64]) -> str:
@@ -113,14 +112,14 @@ def _parts(faces: pa.Table, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
 
 
 def _write(
-    storage: Storage, split: str, selection: Selection, faces: pa.Table, funnel: Mapping[str, Any], fingerprint: str
+    storage: Storage, split: str, selection: Selection, faces: pa.Table, funnel: Funnel, fingerprint: str
 ) -> Done:
     directory = layout.collect_dir(split)
     triplets_path, faces_path = f"{directory}/triplets.parquet", f"{directory}/{layout.FACES_TABLE}"
     # From here on the folder is unfinished, whatever an earlier run left in it.
     storage.delete(f"{directory}/{layout.DONE}")
-    funnel_text = (json.dumps(funnel, indent=1) + "\n").encode()
-    storage.write(f"{directory}/funnel.json", funnel_text)
+    funnel_text = funnel.to_bytes()
+    storage.write(funnel_path(split), funnel_text)
     if not len(selection):
         # Nothing of an earlier collection may pass for this one's.
         _remove_stale_records(storage, split, digest=None)
@@ -134,10 +133,9 @@ def _write(
         "triplets_sha256": tables.write_row_groups(storage, triplets_path, CollectedTriplet, selection.row_groups()),
         "faces_sha256": tables.write_row_groups(storage, faces_path, CollectedFace, _parts(faces, used)),
     }
-    event("collected", _summary(split, funnel), funnel=funnel)
-    counts = {key: value for key, value in funnel.items() if isinstance(value, int)}
+    event("collected", _summary(split, funnel), funnel=asdict(funnel))
     details = {"funnel_sha256": hashlib.sha256(funnel_text).hexdigest(), **written}
-    return write_done(storage, directory, Done("collect", fingerprint, digest, counts, details))
+    return write_done(storage, directory, Done("collect", fingerprint, digest, funnel.counts, details))
 
 
 def _remove_stale_records(storage: Storage, split: str, digest: str | None) -> None:
@@ -159,23 +157,25 @@ def _remove_stale_records(storage: Storage, split: str, digest: str | None) -> N
         storage.delete(path)
 
 
-def _summary(split: str, funnel: Mapping[str, Any]) -> str:
+def _summary(split: str, funnel: Funnel) -> str:
     return (
-        f"{split}: {funnel['records']:,} of {funnel['triplets']:,} triplets become records "
-        f"({funnel['faces_ok']:,} of {funnel['faces']:,} faces, {funnel['fetched']:,} of {funnel['images']:,} images)"
+        f"{split}: {funnel.records:,} of {funnel.triplets:,} triplets become records "
+        f"({funnel.faces_ok:,} of {funnel.faces:,} faces, {funnel.fetched:,} of {funnel.images:,} images)"
     )
 
 
-def _where_they_went(split: str, funnel: Mapping[str, Any]) -> str:
-    def losses(kind: str, good: str) -> str:
-        lost = {name: n for name, n in funnel["outcomes"][kind].items() if name != good}
+def _where_they_went(split: str, funnel: Funnel) -> str:
+    def losses(outcomes: Mapping[str, int], good: str) -> str:
+        lost = {name: n for name, n in outcomes.items() if name != good}
         return ", ".join(f"{name} {n:,}" for name, n in sorted(lost.items(), key=lambda item: -item[1])) or "none"
 
-    refused = ImageOutcome.ADDRESS_NOT_ALLOWED in funnel["outcomes"]["images"]
+    refused = ImageOutcome.ADDRESS_NOT_ALLOWED in funnel.outcomes.images
     hint = ". If images are on a network of yours, name it with --allow-network" if refused else ""
+    lost_images = losses(funnel.outcomes.images, ImageOutcome.FETCHED)
+    lost_faces = losses(funnel.outcomes.faces, FaceOutcome.OK)
     return (
-        f"no triplet of {split} is left to train on: of {funnel['images']:,} images {funnel['fetched']:,} were fetched "
-        f"(lost: {losses('images', 'fetched')}), of {funnel['faces']:,} faces {funnel['faces_ok']:,} verified "
-        f"(lost: {losses('faces', 'ok')}), of {funnel['triplets']:,} triplets {funnel['triplets_ok']:,} survived, "
-        f"{funnel['no_consensus']:,} of them without a consensus; see {layout.collect_dir(split)}/funnel.json{hint}"
+        f"no triplet of {split} is left to train on: of {funnel.images:,} images {funnel.fetched:,} were fetched "
+        f"(lost: {lost_images}), of {funnel.faces:,} faces {funnel.faces_ok:,} verified (lost: {lost_faces}), of "
+        f"{funnel.triplets:,} triplets {funnel.triplets_ok:,} survived, {funnel.no_consensus:,} of them without a "
+        f"consensus; see {funnel_path(split)}{hint}"
     )

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 import aiohttp
 from yarl import URL
@@ -20,6 +20,7 @@ from yarl import URL
 from components.download.addresses import ForbiddenAddress, GuardedResolver, Network, guarded_socket
 from components.download.formats import image_extension, looks_like
 from fec.outcomes import ImageOutcome
+from fec.urls import web_address
 
 KEPT_HEADERS: Final = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
 # Where hosts send those who ask for a photograph that was taken down.
@@ -218,10 +219,8 @@ async def fetcher(
 def _askable(url: str) -> URL:
     """``url`` as it is sent: what may not stand in a URL escaped, all else left as it is; no user, no fragment."""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-        if parts.scheme not in ("http", "https") or not host:
-            raise InvalidURL("not an http or https URL with a host")
+        parts = web_address(url)
+        host, port = parts.hostname or "", parts.port
         if not host.isascii():
             host = host.encode("idna").decode().lower()
         if "[" in parts.netloc:

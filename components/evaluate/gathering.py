@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -21,6 +20,7 @@ from fec.layout import SPLITS, TRAIN
 from fec.outcomes import FaceOutcome
 from fec.record_files import RecordFiles
 from fec.storage import Storage
+from fec.urls import host_of
 
 THUMBNAIL: Final = 96
 ACCEPTED: Final = 24
@@ -80,12 +80,6 @@ class History:
     steps: Sequence[int]
     loss: Sequence[float]
     triplet_accuracy: Sequence[float]
-
-
-def funnel(storage: Storage, split: str) -> Mapping[str, Any]:
-    """The collect step's funnel of a split."""
-    value: Mapping[str, Any] = json.loads(storage.read(f"{layout.collect_dir(split)}/funnel.json"))
-    return value
 
 
 def shared(storage: Storage) -> Shared:
@@ -216,13 +210,8 @@ def _hosts(storage: Storage, image_ids: set[str]) -> dict[str, str]:
     images = tables.read_table(
         storage, path, columns=["image_id", "url"], filters=[("image_id", "in", image_ids or {""})]
     )
-    hosts = {}
-    for image_id, url in zip(images["image_id"].to_pylist(), images["url"].to_pylist(), strict=True):
-        try:
-            hosts[image_id] = _bounded(urlsplit(url).hostname or "")
-        except ValueError:
-            hosts[image_id] = ""
-    return hosts
+    pairs = zip(images["image_id"].to_pylist(), images["url"].to_pylist(), strict=True)
+    return {image_id: _bounded(host_of(url)) for image_id, url in pairs}
 
 
 def _by_hash(values: Iterable[T], key: Any, count: int) -> list[T]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import Final
 
 from components.evaluate import charts
 from components.evaluate.accuracy import CHANCE, Score
 from components.evaluate.gathering import Crop, History, Shared, ShownTriplet
+from fec.funnel import WHOLE, Funnel
 from fec.layout import SPLITS
 
 # Vemulapalli & Agarwala (CVPR 2019): how often an average annotator picks the consensus on the FEC test set.
@@ -21,13 +22,13 @@ AVERAGE_RATER: Final = 0.862
 FEW: Final = 1000
 
 _STAGES: Final = (
-    ("images", "images on the list", None),
-    ("fetched", "fetched", "images"),
-    ("faces", "faces on the list", None),
-    ("faces_ok", "verified", "faces"),
-    ("triplets", "triplets on the list", None),
-    ("triplets_ok", "with three verified faces", "triplets"),
-    ("records", "and a consensus: records", "triplets"),
+    ("images", "images on the list"),
+    ("fetched", "fetched"),
+    ("faces", "faces on the list"),
+    ("faces_ok", "verified"),
+    ("triplets", "triplets on the list"),
+    ("triplets_ok", "with three verified faces"),
+    ("records", "and a consensus: records"),
 )
 _MEANING: Final = {
     "fetched": "The original is stored.",
@@ -65,7 +66,7 @@ class Content:
     """All that the page tells; ``by_pixels`` is the score of comparing the eval faces' pixels, without any model."""
 
     run: str
-    funnels: Mapping[str, Mapping[str, Any]]
+    funnels: Mapping[str, Funnel]
     scores: Mapping[str, Score]
     by_pixels: Score
     shared: Shared
@@ -122,11 +123,11 @@ def _caution(content: Content) -> str:
 def _funnels(content: Content) -> str:
     cards = []
     for split in SPLITS:
-        funnel = content.funnels[split]
+        stages = content.funnels[split].stages
         rows = []
-        for key, label, of in _STAGES:
-            count = int(funnel[key])
-            whole = int(funnel[of]) if of else count
+        for key, label in _STAGES:
+            count, of = stages[key], WHOLE.get(key)
+            whole = stages[of] if of else count
             share = count / whole if whole else 0.0
             percent = f"{share:.1%}" if of else ""
             rows.append(
@@ -139,14 +140,13 @@ def _funnels(content: Content) -> str:
 
 def _outcomes(content: Content) -> str:
     cards = []
-    for kind, title in (("images", "Images"), ("faces", "Faces")):
-        names = {name for split in SPLITS for name in content.funnels[split]["outcomes"][kind]}
-        total = {name: sum(content.funnels[s]["outcomes"][kind].get(name, 0) for s in SPLITS) for name in names}
+    outcomes = [content.funnels[split].outcomes for split in SPLITS]
+    for title, counted in (("Images", [one.images for one in outcomes]), ("Faces", [one.faces for one in outcomes])):
+        names = {name for counts in counted for name in counts}
+        total = {name: sum(counts.get(name, 0) for counts in counted) for name in names}
         rows = "".join(
             f"<tr><td><code>{escape(name)}</code></td>"
-            + "".join(
-                f'<td class="n">{content.funnels[split]["outcomes"][kind].get(name, 0):,}</td>' for split in SPLITS
-            )
+            + "".join(f'<td class="n">{counts.get(name, 0):,}</td>' for counts in counted)
             + f'<td class="quiet">{escape(_MEANING.get(name, ""))}</td></tr>'
             for name in sorted(names, key=lambda name: (-total[name], name))
         )
@@ -240,7 +240,7 @@ def _shown(triplets: Iterable[ShownTriplet]) -> str:
 def _limits(content: Content) -> str:
     shared = content.shared
     lost = [
-        f"{split} kept {content.funnels[split]['records']:,} of {content.funnels[split]['triplets']:,} triplets"
+        f"{split} kept {content.funnels[split].records:,} of {content.funnels[split].triplets:,} triplets"
         for split in SPLITS
     ]
     return (

@@ -12,12 +12,11 @@ from components.evaluate.embedding import embedded, jpegs_of, load_network
 from components.evaluate.parameters import Parameters
 from fec import layout
 from fec.done import Done, write_done
+from fec.funnel import read_funnel
 from fec.layout import SPLITS
 from fec.progress import event
 from fec.record_files import RecordFiles
 from fec.storage import Storage
-
-FUNNEL = ("images", "fetched", "faces", "faces_ok", "triplets", "triplets_ok", "records")
 
 
 def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fingerprint: str) -> None:
@@ -29,7 +28,7 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     by_pixels = accuracy.scores(triplets, accuracy.odd_ones_out(triplets, found.pixels))["overall"]
     right, wrong = gathering.chosen_triplets(triplets, answers)
     jpegs = jpegs_of(storage, records.paths, {face for answered in right + wrong for face in answered.triplet.faces})
-    funnels = {split: gathering.funnel(storage, split) for split in SPLITS}
+    funnels = {split: read_funnel(storage, split) for split in SPLITS}
     shared = gathering.shared(storage)
     metrics: dict[str, Any] = {
         "run": parameters.run,
@@ -40,7 +39,7 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
         "chance": CHANCE,
         "by_pixels": by_pixels.accuracy,
         "faces": len(found.embeddings),
-        "funnel": {split: {key: funnels[split][key] for key in FUNNEL} for split in SPLITS},
+        "funnel": {split: funnels[split].stages for split in SPLITS},
         "shared": {"images": shared.images, "faces": shared.faces},
     }
     page = report.page(

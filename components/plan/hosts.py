@@ -6,9 +6,10 @@ import ipaddress
 import re
 from functools import cache, lru_cache
 from typing import Final
-from urllib.parse import urlsplit
 
 from publicsuffixlist import PublicSuffixList
+
+from fec.urls import host_of
 
 # The key of everything that has no host to be polite to.
 INVALID: Final = "invalid"
@@ -22,14 +23,8 @@ def host_key(url: str) -> str:
     Ports, user names and case make no difference. Domains under which a hoster gives names to its customers
     (``blogspot.com``) are one key: the machines are the hoster's.
     """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return INVALID
-    if parts.scheme not in ("http", "https") or not host:
-        return INVALID
-    return _key_of_host(host)
+    host = host_of(url)
+    return _key_of_host(host) if host else INVALID
 
 
 @lru_cache(maxsize=65_536)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from components.summarize.parameters import Parameters
 from fec import layout
@@ -18,14 +19,14 @@ def run(parameters: Parameters) -> str:
     Nothing of the run needs to be there: what is missing is said to be missing. Raises ConfigurationError for a root
     that cannot be used and for a run that is no name of a folder.
     """
-    from components.summarize.work import markdown, standing
+    from components.summarize.work import markdown, summary_of
 
     storage = open_storage(parameters.root)
-    found = standing(storage, run=parameters.run, state=parameters.state, error=parameters.error)
+    summary = summary_of(storage, run=parameters.run, state=parameters.state, error=parameters.error)
     if parameters.page:
         with open(parameters.page, "w", encoding="utf-8") as file:
-            file.write(markdown(found))
+            file.write(markdown(summary))
     path = layout.run_summary(parameters.run)
-    storage.write(path, (json.dumps(found, indent=1) + "\n").encode())
-    event("summarized", f"run {parameters.run}: {found['state']} {'; '.join(found['why'])}".rstrip())
+    storage.write(path, (json.dumps(asdict(summary), indent=1) + "\n").encode())
+    event("summarized", f"run {parameters.run}: {summary.state} {'; '.join(summary.why)}".rstrip())
     return f"{storage.root}/{path}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from components.summarize.judgement import SUCCEEDED, judged
 from fec import layout
 from fec.done import Done, read_done, read_markers
+from fec.funnel import STAGES
 from fec.layout import SPLITS
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.storage import Storage
@@ -16,61 +18,97 @@ from fec.task_records import TaskRecord, last_attempts, read_records
 
 # What a split is not finished without.
 STEPS: Final = ("plan", "download", "faces", "collect", "datagen")
-# What a finished split shows; of an unfinished one, as many as are known.
-FUNNEL: Final = ("images", "fetched", "faces", "faces_ok", "triplets", "triplets_ok", "records")
 
 
-def standing(storage: Storage, *, run: str, state: str, error: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SplitStatus:
+    """How far a split is: what of every step is finished, the steps that are left, the funnel as far as it is known,
+    and what was lost."""
+
+    finished: Mapping[str, str]
+    left: Sequence[str]
+    funnel: Mapping[str, int]
+    lost: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RunSummary:
     """What ``summary.json`` says: the end and its causes, and for each split what is finished and the funnel so far.
 
-    ``state`` and ``error`` are the engine's words, which are kept beside what the tasks themselves have said.
+    ``engine`` are the engine's words, which are kept beside what the ``tasks`` that failed have said themselves.
     """
-    splits = {split: _split(storage, split) for split in SPLITS}
+
+    run: str
+    state: str
+    why: Sequence[str]
+    next: str
+    engine: Mapping[str, str]
+    root: str
+    tasks: Sequence[Mapping[str, Any]]
+    splits: Mapping[str, SplitStatus]
+    models: Sequence[str]
+    reports: Sequence[str]
+    logs: str
+
+
+def summary_of(storage: Storage, *, run: str, state: str, error: str) -> RunSummary:
+    """The summary of ``run``, which the engine says ended in ``state`` and, if it failed, by ``error``."""
+    splits = split_statuses(storage)
     models = _finished(storage, "models")
-    left = [f"{step} of {split}" for split in SPLITS for step in splits[split]["left"]] + ([] if models else ["model"])
+    left = [f"{step} of {split}" for split in SPLITS for step in splits[split].left] + ([] if models else ["model"])
     records = read_records(storage, run)
     verdict = judged(state, error, records, left)
-    return {
-        "run": run,
-        "state": verdict.state,
-        "why": list(verdict.why),
-        "next": _next(storage.root, run, verdict.state, mendable=verdict.mendable),
-        "engine": {"state": state, "error": error},
-        "root": storage.root,
-        "tasks": [_task(record) for record in last_attempts(records) if not record.succeeded],
-        "splits": splits,
-        "models": models,
-        "reports": [f"{storage.root}/{layout.report_dir(name)}/report.html" for name in _finished(storage, "reports")],
-        "logs": f"kubectl logs -l workflows.argoproj.io/workflow={run} -c main --prefix --tail=-1",
-    }
+    return RunSummary(
+        run=run,
+        state=verdict.state,
+        why=list(verdict.why),
+        next=_next(storage.root, run, verdict.state, mendable=verdict.mendable),
+        engine={"state": state, "error": error},
+        root=storage.root,
+        tasks=[_task(record) for record in last_attempts(records) if not record.succeeded],
+        splits=splits,
+        models=models,
+        reports=[f"{storage.root}/{layout.report_dir(name)}/report.html" for name in _finished(storage, "reports")],
+        logs=f"kubectl logs -l workflows.argoproj.io/workflow={run} -c main --prefix --tail=-1",
+    )
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def split_statuses(storage: Storage) -> dict[str, SplitStatus]:
+    """How far each split is, read from the markers of its steps."""
+    return {split: _split(storage, split) for split in SPLITS}
+
+
+def markdown(summary: RunSummary) -> str:
     """The same as a page."""
-    lines = [f"# {found['run']}: {found['state']}", ""]
-    if found["why"]:
-        lines += [f"- {_escaped(line)}" for line in found["why"]] + [""]
-    lines += [f"Next: `{found['next']}`", ""]
-    splits = found["splits"]
-    for title, rows in (("Finished", "finished"), ("Funnel so far", "funnel"), ("Lost so far", "lost")):
-        names = list(dict.fromkeys(name for split in splits.values() for name in split[rows]))
-        if not names:
-            continue
-        lines += [f"## {title}", "", f"| | {' | '.join(splits)} |", f"|---|{'---:|' * len(splits)}"]
-        for name in names:
-            cells = " | ".join(_cell(split[rows].get(name)) for split in splits.values())
-            lines.append(f"| {name.replace('_', ' ')} | {cells} |")
-        lines.append("")
-    lines += ["## Where", "", f"- root: `{found['root']}`"]
-    lines += [f"- model: `{found['root']}/{layout.model_dir(name)}`" for name in found["models"]]
-    lines += [f"- report: `{path}`" for path in found["reports"]]
-    return "\n".join([*lines, f"- logs: `{found['logs']}`, as long as the pods are kept", ""])
+    lines = [f"# {summary.run}: {summary.state}", ""]
+    if summary.why:
+        lines += [f"- {_escaped(line)}" for line in summary.why] + [""]
+    lines += [f"Next: `{summary.next}`", ""]
+    lines += _table("Finished", {split: found.finished for split, found in summary.splits.items()})
+    lines += _table("Funnel so far", {split: found.funnel for split, found in summary.splits.items()})
+    lines += _table("Lost so far", {split: found.lost for split, found in summary.splits.items()})
+    lines += ["## Where", "", f"- root: `{summary.root}`"]
+    lines += [f"- model: `{summary.root}/{layout.model_dir(name)}`" for name in summary.models]
+    lines += [f"- report: `{path}`" for path in summary.reports]
+    return "\n".join([*lines, f"- logs: `{summary.logs}`, as long as the pods are kept", ""])
 
 
-def _split(storage: Storage, split: str) -> dict[str, Any]:
+def _table(title: str, by_split: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """A section with a row a name and a column a split; nothing where there is no name."""
+    names = list(dict.fromkeys(name for values in by_split.values() for name in values))
+    if not names:
+        return []
+    lines = [f"## {title}", "", f"| | {' | '.join(by_split)} |", f"|---|{'---:|' * len(by_split)}"]
+    for name in names:
+        cells = " | ".join(_cell(values.get(name)) for values in by_split.values())
+        lines.append(f"| {name.replace('_', ' ')} | {cells} |")
+    return [*lines, ""]
+
+
+def _split(storage: Storage, split: str) -> SplitStatus:
     plan = read_done(storage, layout.plan_dir(split))
     if plan is None:
-        return {"finished": {"plan": "no"}, "left": list(STEPS), "funnel": {}, "lost": {}}
+        return SplitStatus({"plan": "no"}, STEPS, {}, {})
     shards = range(int(plan.details["num_shards"]))
     downloaded = _markers(storage, shards, lambda shard: layout.images_dir(split, shard))
     verified = _markers(storage, shards, lambda shard: layout.faces_dir(split, shard))
@@ -93,13 +131,13 @@ def _split(storage: Storage, split: str) -> dict[str, Any]:
         count = collected.counts["record_shards"]
         written = _markers(storage, range(count), lambda number: layout.record_done_dir(split, number, count))
         finished |= {"collect": "yes", "datagen": f"{len(written):,} of {count:,} record files"}
-        funnel |= {name: collected.counts[name] for name in FUNNEL if name in collected.counts}
+        funnel |= {name: collected.counts[name] for name in STAGES if name in collected.counts}
         left += ["datagen"] if len(written) < count else []
     else:
         left += ["collect", "datagen"]
     lost = {f"image: {code}": images[code] for code in ImageOutcome if code != ImageOutcome.FETCHED and images[code]}
     lost |= {f"face: {code}": faces[code] for code in FaceOutcome if code != FaceOutcome.OK and faces[code]}
-    return {"finished": finished, "left": left, "funnel": funnel, "lost": lost}
+    return SplitStatus(finished, left, funnel, lost)
 
 
 def _task(record: TaskRecord) -> dict[str, Any]:

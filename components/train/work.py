@@ -29,6 +29,7 @@ from components.train.models import MODELS, StrictTripletAccuracy, Triplets
 from fec import layout
 from fec.done import Done, write_done
 from fec.errors import RunFailed
+from fec.funnel import read_funnel
 from fec.layout import TRAIN
 from fec.progress import event, track
 from fec.record_files import RecordFiles
@@ -140,8 +141,7 @@ def _fit(
 
 def _types(storage: Storage) -> list[int]:
     """The triplet types that occur in the train split."""
-    funnel = json.loads(storage.read(f"{layout.collect_dir(TRAIN)}/funnel.json"))
-    return [int(kind) for kind, count in sorted(funnel["types"].items()) if count]
+    return [int(kind) for kind, count in sorted(read_funnel(storage, TRAIN).types.items()) if count]
 
 
 def _what_is_spoiled(paths: Sequence[str], files: Sequence[Path], error: Exception) -> str:

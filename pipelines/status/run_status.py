@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from components.summarize.work import standing
+from components.summarize.work import SplitStatus, split_statuses
 from fec import layout
 from fec.errors import ConfigurationError
 from fec.layout import Group
@@ -47,7 +47,7 @@ class StepStatus:
 class RunStatus:
     """A run: its steps in order, the tasks that did not end well, who was heard of last, and the summary if it ended.
 
-    ``splits`` is what of each split is finished, as the summary has it (components.summarize.work.standing).
+    ``splits`` is how far each split is, as the summary has it.
     """
 
     root: str
@@ -57,7 +57,7 @@ class RunStatus:
     last: TaskRecord | None
     ended: str
     why: tuple[str, ...]
-    splits: Mapping[str, Mapping[str, Any]]
+    splits: Mapping[str, SplitStatus]
 
     @property
     def pod_hours(self) -> float:
@@ -100,7 +100,7 @@ def run_status(storage: Storage, run: str, now: datetime) -> RunStatus:
         last=max(last, key=lambda record: record.seen, default=None),
         ended=str(summary["state"]) if summary else "",
         why=tuple(summary["why"]) if summary else (),
-        splits=standing(storage, run=run or "none", state="", error="")["splits"],
+        splits=split_statuses(storage),
     )
 
 

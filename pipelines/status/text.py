@@ -33,7 +33,7 @@ def as_text(status: RunStatus, now: datetime) -> str:
             lines += ["", f"last sign of life: {_ago(status.last.silent(now))} ago, {_who(status.last)}"]
         lines += ["", "finished below the root:"]
     for split, found in status.splits.items():
-        lines.append(f"  {split}: " + ", ".join(f"{step} {what}" for step, what in found["finished"].items()))
+        lines.append(f"  {split}: " + ", ".join(f"{step} {what}" for step, what in found.finished.items()))
     return "\n".join(lines)
 
 
@@ -48,7 +48,7 @@ def as_json(status: RunStatus) -> dict[str, Any]:
         "in_trouble": [asdict(record) for record in status.troubled],
         "last": asdict(status.last) if status.last else None,
         "pod_hours": round(status.pod_hours, 3),
-        "splits": {split: dict(found) for split, found in status.splits.items()},
+        "splits": {split: asdict(found) for split, found in status.splits.items()},
     }
 
 

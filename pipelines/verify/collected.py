@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from fec import layout
 from fec.done import Done
+from fec.funnel import Funnel
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.rows import FACE_COLUMNS, CollectedFace, CollectedTriplet
 from fec.storage import Storage
@@ -146,12 +146,11 @@ def _wrong_funnel(
     """The funnel against its marker, and against the manifests as far as those are complete."""
     counts = collected.done.counts
     try:
-        funnel: Any = json.loads(storage.read(path))
-        numbers = {name: number for name, number in funnel.items() if isinstance(number, int)}
-    except (OSError, ValueError, AttributeError):
+        funnel = Funnel.parse(storage.read(path))
+    except (OSError, ValueError):
         yield Fault(path, "truncated or spoiled")
         return
-    if numbers != dict(counts):
+    if funnel.counts != dict(counts):
         yield Fault(path, "counts other than those of the marker beside it")
     for name, number in _counted(planned, tried, verified, collected).items():
         if counts.get(name) != number:

@@ -24,6 +24,7 @@ from components.evaluate.step import Parameters, run
 from components.train.input_pipeline import decode
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
+from fec.funnel import Funnel, Outcomes
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.record_files import record_files
 from fec.records import read_frames
@@ -47,9 +48,8 @@ class Page(HTMLParser):
         self.references += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data")]
 
 
-def funnel(outcome: str) -> dict[str, object]:
-    counts = dict.fromkeys(("images", "fetched", "faces", "faces_ok", "triplets", "triplets_ok", "records"), 3)
-    return {**counts, "outcomes": {"images": {outcome: 3}, "faces": {outcome: 3}}}
+def funnel(outcome: str) -> Funnel:
+    return Funnel(3, 3, 3, 3, 3, 3, 3, 1, 0, {"1": 3, "2": 0, "3": 0}, Outcomes({outcome: 3}, {outcome: 3}))
 
 
 def content(text: str) -> report.Content:

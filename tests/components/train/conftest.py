@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from fec import layout
 from fec.done import Done, write_done
+from fec.funnel import Funnel, Outcomes, funnel_path
 from fec.records import TripletExample, frame
 from fec.storage import open_storage
 
@@ -74,7 +74,9 @@ def write_root(root: str, triplets: int, files: int = 2, split: str = layout.TRA
         counts, details = {"triplets": count, "bytes": len(content)}, {"image_size": SIZE, "collect": "c"}
         marker = Done("datagen", f"f{number}", f"d{number}-{triplets}", counts, details)
         write_done(storage, layout.record_done_dir(split, number, files), marker)
-    storage.write(f"{layout.collect_dir(split)}/funnel.json", json.dumps({"types": types}).encode())
+    by_type = {str(kind): count for kind, count in types.items()}
+    funnel = Funnel(1, 1, 1, 1, triplets, triplets, triplets, files, 0, by_type, Outcomes({}, {}))
+    storage.write(funnel_path(split), funnel.to_bytes())
     write_done(storage, layout.collect_dir(split), Done("collect", "f", "c", {"record_shards": files}))
 
 

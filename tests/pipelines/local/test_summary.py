@@ -8,6 +8,7 @@ import pytest
 from pipelines.local.summary import Summary, read
 
 COUNTS = {"images": 80, "fetched": 72, "faces": 83, "faces_ok": 66, "triplets": 300, "triplets_ok": 170, "records": 157}
+MORE = {"record_shards": 1, "no_consensus": 13}
 OUTCOMES = {
     "images": {"fetched": 72, "gone": 3, "server_error": 1, "not_an_image": 4},
     "faces": {"ok": 66, "no_face": 9, "no_image": 8},
@@ -18,7 +19,7 @@ def finished(tmp_path: Path, by_pixels: float | None) -> Summary:
     for split in ("train", "eval"):
         folder = tmp_path / "collect" / split
         folder.mkdir(parents=True)
-        (folder / "funnel.json").write_text(json.dumps(COUNTS | {"types": {}, "outcomes": OUTCOMES}))
+        (folder / "funnel.json").write_text(json.dumps(COUNTS | MORE | {"types": {}, "outcomes": OUTCOMES}))
     report = tmp_path / "reports" / "tiny-0"
     report.mkdir(parents=True)
     accuracy = {"overall": 0.5, "one_class": 0.25, "two_class": 0.75, "three_class": None}
