@@ -10,16 +10,19 @@ DEMO_ROOT ?= demo-root
 WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e
 
-.PHONY: help demo test test-kill record-results e2e lint format types compile wheel install clean
+.PHONY: help demo test test-one test-kill record-results e2e lint format types hooks ci compile wheel install clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
 demo: $(DEMO) ## the whole pipeline on real photographs, served on this machine
 	$(BIN)/fec demo --root $(DEMO_ROOT)
 
 test: $(DEV) ## the test suite
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow"
+
+test-one: $(DEV) ## the tests that TEST selects, TEST='tests/fec -k boxes' say
+	$(BIN)/pytest $(TEST)
 
 test-kill: $(DEV) ## the slow tests: a run killed at many moments, the commands of the README
 	$(BIN)/pytest -m slow tests/e2e tests/docs
@@ -40,6 +43,12 @@ format: $(DEV) ## put the style right
 
 types: $(DEV) ## static types, strict
 	$(BIN)/mypy
+
+hooks: $(DEV) ## lint and types before every commit
+	$(BIN)/pre-commit install
+
+ci: ## everything that must hold, as CI does it on a bare Debian 12
+	.ci/run
 
 compile: $(DEV) ## fec_pipeline.yaml, for Kubeflow Pipelines
 	$(BIN)/fec compile -o fec_pipeline.yaml

@@ -1,7 +1,8 @@
 """A docker engine, and a stand-in for the base image, where there is neither: for ``make test-images``.
 
 No registry can be reached where these tests run, so the base image is made with debootstrap: what
-python:3.11-slim-bookworm is, Debian with Python and pip. This machine's certificates and pip settings go with it.
+python:3.11-slim-bookworm is, Debian with Python and pip. This machine's mirror, certificates and pip settings
+are what it is made with.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.images import apt_sources
+
 CACHE = Path(os.environ.get("FEC_TEST_IMAGES_CACHE") or Path.home() / ".cache" / "fec" / "test-images")
-BASE_IMAGE = "fec-test-base:bookworm"
-MIRROR = "http://deb.debian.org/debian"
+SUITE = "bookworm"
+BASE_IMAGE = f"fec-test-base:{SUITE}"
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
@@ -107,7 +110,7 @@ def base_image() -> str:
     if named := os.environ.get("FEC_TEST_BASE_IMAGE"):
         return named
     if subprocess.run(["docker", "image", "inspect", BASE_IMAGE], capture_output=True).returncode:
-        packed = CACHE / "bookworm.tar"
+        packed = CACHE / f"{SUITE}.tar"
         if not packed.exists():
             _bootstrap(packed)
         path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -123,7 +126,9 @@ def base_image() -> str:
 def _bootstrap(packed: Path) -> None:
     if shutil.which("debootstrap") is None:
         raise Unavailable("debootstrap is not installed")
-    root = CACHE / "bookworm"
+    if (mirror := apt_sources.mirror(SUITE)) is None:
+        raise Unavailable(f"apt's sources have no Debian {SUITE}; name a mirror in {apt_sources.VARIABLE}")
+    root = CACHE / SUITE
     shutil.rmtree(root, ignore_errors=True)
     root.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -131,7 +136,7 @@ def _bootstrap(packed: Path) -> None:
         (root.parent / "null").unlink()
     except OSError as error:
         raise Unavailable(f"debootstrap makes device nodes, and {root.parent} takes none: {error.strerror}") from None
-    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR]
+    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root), mirror]
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
     if made.returncode:
         raise RuntimeError(f"debootstrap failed: {made.stdout[-2000:]}")
