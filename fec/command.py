@@ -7,15 +7,18 @@ import dataclasses
 import json
 import sys
 import typing
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from fec.errors import ConfigurationError, FecError
-from fec.parameters import WrongValue, nested, plain_type, rules_of
+from fec.parameters import StepParameters, WrongValue, nested, plain_type, rules_of, with_options
 from fec.progress import event
+from fec.task_records import recorded
 
 P = TypeVar("P")
+R = TypeVar("R")
+S = TypeVar("S", bound=StepParameters)
 
 
 def parser_for(parameters: type[P], prog: str, description: str) -> argparse.ArgumentParser:
@@ -80,8 +83,41 @@ def main(
     """Run a step as a command: its result as JSON on stdout, a user's mistake as one line and exit code 2."""
     options = parser_for(parameters, prog, description).parse_args(argv)
     with reported():
-        result = run(parameters_from(parameters, options))
+        asked = parameters_from(parameters, options)
+        with _recorded(getattr(parameters, "step", prog), vars(asked)):
+            result = run(asked)
         print(json.dumps(result))
+
+
+def performed(
+    run: Callable[[S], R],
+    parameters: type[S],
+    options: Mapping[str, Mapping[str, Any]],
+    /,
+    *,
+    check: Callable[[Any], Any] | None = None,
+    publish: Callable[[R], None] | None = None,
+    **values: Any,
+) -> R:
+    """What ``run`` of a step gives as a component of an engine: on record, its errors in one line with an exit code.
+
+    Its parameters are ``values`` and what ``options``, of all steps, say of it. ``check`` sees the options first;
+    ``publish`` gets the result, to show it on the engine's pages.
+    """
+    with reported(), _recorded(parameters.step, values):
+        if check is not None:
+            check(options)
+        result = run(with_options(parameters, options, **values))
+        if publish is not None:
+            publish(result)
+        return result
+
+
+def _recorded(step: str, values: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """A context that keeps the record of a step's task, if it has a root and an engine runs it."""
+    if "root" not in values:
+        return nullcontext()
+    return recorded(str(values["root"]), step, str(values.get("split", "")), str(values.get("group", "")))
 
 
 @contextmanager

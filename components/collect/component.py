@@ -29,13 +29,17 @@ def collect(
     Returns:
         The groups of record shards.
     """
+    from components.collect import step
     from components.collect.artifacts import publish_triplets
-    from components.collect.parameters import Parameters
-    from components.collect.step import run
-    from fec.command import reported
-    from fec.parameters import with_options
+    from fec.command import performed
 
-    with reported():
-        groups = run(with_options(Parameters, options, root=root, split=split, seed=seed, max_groups=max_groups))
-        publish_triplets(root, split, triplets)
-        return groups
+    return performed(
+        step.run,
+        step.Parameters,
+        options,
+        publish=lambda groups: publish_triplets(root, split, triplets),
+        root=root,
+        split=split,
+        seed=seed,
+        max_groups=max_groups,
+    )

@@ -27,10 +27,7 @@ def datagen(
     Returns:
         The group.
     """
-    from components.datagen.parameters import Parameters
-    from components.datagen.step import run
-    from fec.command import reported
-    from fec.parameters import with_options
+    from components.datagen import step
+    from fec.command import performed
 
-    with reported():
-        return run(with_options(Parameters, options, root=root, split=split, group=group, image_size=image_size))
+    return performed(step.run, step.Parameters, options, root=root, split=split, group=group, image_size=image_size)

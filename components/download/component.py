@@ -31,21 +31,17 @@ def download(
     Returns:
         The group.
     """
-    from components.download.parameters import Parameters
-    from components.download.step import run
-    from fec.command import reported
-    from fec.parameters import with_options
+    from components.download import step
+    from fec.command import performed
 
-    with reported():
-        return run(
-            with_options(
-                Parameters,
-                options,
-                root=root,
-                split=split,
-                group=group,
-                allow_network=tuple(allow_network),
-                requests_per_second=requests_per_second,
-                retry_transient_after=retry_transient_after,
-            )
-        )
+    return performed(
+        step.run,
+        step.Parameters,
+        options,
+        root=root,
+        split=split,
+        group=group,
+        allow_network=allow_network,
+        requests_per_second=requests_per_second,
+        retry_transient_after=retry_transient_after,
+    )

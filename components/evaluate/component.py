@@ -33,10 +33,13 @@ def evaluate(
     """
     from components.evaluate import step
     from fec.artifacts import publish_report
-    from fec.command import reported
-    from fec.parameters import with_options
+    from fec.command import performed
 
-    with reported():
-        path = step.run(with_options(step.Parameters, options, root=root, run=run))
-        publish_report(root, run, report, metrics)
-        return path
+    return performed(
+        step.run,
+        step.Parameters,
+        options,
+        publish=lambda path: publish_report(root, run, report, metrics),
+        root=root,
+        run=run,
+    )

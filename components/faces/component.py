@@ -31,21 +31,17 @@ def faces(
     Returns:
         The group.
     """
-    from components.faces.parameters import Parameters
-    from components.faces.step import run
-    from fec.command import reported
-    from fec.parameters import with_options
+    from components.faces import step
+    from fec.command import performed
 
-    with reported():
-        return run(
-            with_options(
-                Parameters,
-                options,
-                root=root,
-                split=split,
-                group=group,
-                detector=detector,
-                min_confidence=min_confidence,
-                faced_weights=faced_weights,
-            )
-        )
+    return performed(
+        step.run,
+        step.Parameters,
+        options,
+        root=root,
+        split=split,
+        group=group,
+        detector=detector,
+        min_confidence=min_confidence,
+        faced_weights=faced_weights,
+    )

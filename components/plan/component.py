@@ -34,23 +34,19 @@ def plan(
         The groups, each as INDEX/COUNT.
     """
     from components.options import checked
-    from components.plan.parameters import Parameters
-    from components.plan.step import run
-    from fec.command import reported
-    from fec.parameters import with_options
+    from components.plan import step
+    from fec.command import performed
 
-    with reported():
-        checked(options)  # of all steps: a mistake is told before anything is fetched
-        return run(
-            with_options(
-                Parameters,
-                options,
-                root=root,
-                split=split,
-                annotations=annotations,
-                num_shards=num_shards,
-                max_shards=max_shards,
-                max_groups=max_groups,
-                requests_per_second=requests_per_second,
-            )
-        )
+    return performed(
+        step.run,
+        step.Parameters,
+        options,
+        check=checked,  # of all steps: a mistake is told before anything is fetched
+        root=root,
+        split=split,
+        annotations=annotations,
+        num_shards=num_shards,
+        max_shards=max_shards,
+        max_groups=max_groups,
+        requests_per_second=requests_per_second,
+    )

@@ -39,21 +39,17 @@ def train(
     """
     from components.train import step
     from components.train.artifacts import publish_model
-    from fec.command import reported
-    from fec.parameters import with_options
+    from fec.command import performed
 
-    with reported():
-        name = step.run(
-            with_options(
-                step.Parameters,
-                options,
-                root=root,
-                model=model,
-                steps=steps,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                seed=seed,
-            )
-        )
-        publish_model(root, name, trained_model, training_metrics)
-        return name
+    return performed(
+        step.run,
+        step.Parameters,
+        options,
+        publish=lambda name: publish_model(root, name, trained_model, training_metrics),
+        root=root,
+        model=model,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )

@@ -18,9 +18,10 @@ def t2t_datagen(root: str, problem: str = "fec_base", image_size: int = 64) -> s
         The problem.
     """
     from fec.command import reported
+    from fec.task_records import recorded
     from pipelines.t2t import datagen_step
 
-    with reported():
+    with reported(), recorded(root, "t2t_datagen"):
         return datagen_step.run(datagen_step.Parameters(root=root, problem=problem, image_size=image_size))
 
 
@@ -56,9 +57,10 @@ def t2t_train(
     """
     from fec.artifacts import publish_report
     from fec.command import reported
+    from fec.task_records import recorded
     from pipelines.t2t import training_step
 
-    with reported():
+    with reported(), recorded(root, "t2t_train"):
         name = training_step.run(
             training_step.Parameters(
                 root=root,

@@ -6,12 +6,16 @@ import pty
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from fec.command import main, parameters_from, parser_for, reported
+from components.summarize import step as summarize
+from fec.command import main, parameters_from, parser_for, performed, reported
 from fec.errors import ConfigurationError, FecError, RunFailed
 from fec.parameters import parameter
+from fec.storage import open_storage
+from fec.task_records import read_records
 
 
 @dataclass(frozen=True)
@@ -97,3 +101,20 @@ def test_a_person_at_a_terminal_reads_one_plain_line() -> None:
     finally:
         os.close(reader)
         os.close(terminal)
+
+
+def test_a_step_of_a_run_is_on_record_with_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KFP_POD_NAME", "fec-x7k2p-1")
+    seen: list[object] = []
+
+    def fail(path: str) -> None:
+        raise RunFailed(f"{path}: no artifact")
+
+    summarize_values = {"root": str(tmp_path), "run": "a", "state": "FAILED"}
+    with pytest.raises(SystemExit) as ended:
+        performed(summarize.run, summarize.Parameters, {}, check=seen.append, publish=fail, **summarize_values)
+    assert ended.value.code == 1
+    assert seen == [{}]
+    (found,) = read_records(open_storage(str(tmp_path)), "fec-x7k2p")
+    assert (found.name, found.exit_code) == ("summarize", 1)
+    assert found.line.endswith("summary.json: no artifact")
