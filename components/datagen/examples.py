@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from components.datagen.arrangement import Arrangement, arrange, most_held
 from components.datagen.collected import Collected
 from components.datagen.face_cache import FaceCache
+from fec import tables
 from fec.face_records import FaceExample, IdTripletExample
 from fec.presets import first_row
+from fec.record_families import Kind
 from fec.records import TripletExample
+from fec.rows import CollectedFace
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,15 @@ class Examples:
         face_range = self._face_range(number)
         rows = self.arrangement.faces[face_range]
         uses = self.arrangement.uses[face_range].tolist()
-        for face, row, count in zip(self.collected.faces.take(rows).to_pylist(), rows.tolist(), uses, strict=True):
+        collected = tables.to_rows(self.collected.faces.take(rows), CollectedFace)
+        for face, row, count in zip(collected, rows.tolist(), uses, strict=True):
             yield FaceExample(
-                face["face_id"],
+                face.face_id,
                 self.cache[row],
-                face["image_id"],
-                face["crop_sha256"],
-                face["confidence"],
-                face["detector"],
+                face.image_id,
+                face.crop_sha256,
+                face.confidence,
+                face.detector,
                 count,
             ).encode()
 
@@ -66,11 +70,15 @@ class Examples:
             counts = (votes.count(1), votes.count(2), votes.count(3))
             yield IdTripletExample((ids[x], ids[y], ids[z]), int(c.odd_one_out[row]), int(c.type[row]), counts).encode()
 
-    def needed(self, kind: str, number: int) -> NDArray[np.int64]:
+    def of(self, kind: Kind, number: int) -> Iterator[bytes]:
+        """The examples of a file."""
+        return {Kind.TRIPLETS: self.triplets, Kind.FACES: self.faces, Kind.IDS: self.ids}[kind](number)
+
+    def needed(self, kind: Kind, number: int) -> NDArray[np.int64]:
         """The rows of the faces that must be small before the file can be written."""
-        if kind == "ids":
+        if kind is Kind.IDS:
             return np.empty(0, np.int64)
-        if kind == "faces":
+        if kind is Kind.FACES:
             return self.arrangement.faces[self._face_range(number)]
         rows = self._rows(number)
         return np.unique(self.collected.used[rows.start : rows.stop]).astype(np.int64)

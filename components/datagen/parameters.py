@@ -7,14 +7,10 @@ from typing import Final
 
 from fec.parameters import StepParameters, group, parameter, root, split
 from fec.presets import PRESETS
+from fec.record_families import LAYOUTS
 
 # Raise when the same triplets and crops would give other records.
 VERSION: Final = 1
-
-TRIPLETS: Final = "triplets"
-FACES: Final = "faces"
-BOTH: Final = "both"
-LAYOUTS: Final = (TRIPLETS, FACES, BOTH)
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,8 @@ class Parameters(StepParameters, step="datagen", version=VERSION):
     # Each of a layout's files is fingerprinted by its kind; the layout only says which files there are.
     layout: str = parameter(
         "triplets: each example holds its faces; faces: each face once, triplets as ids; or both",
-        default=TRIPLETS,
-        choices=LAYOUTS,
+        default="triplets",
+        choices=tuple(LAYOUTS),
         shapes_result=False,
     )
     preset: str = parameter(

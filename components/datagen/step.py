@@ -2,73 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-
-from components.datagen.parameters import BOTH, FACES, TRIPLETS, Parameters
-from fec import identity, layout
-from fec.done import Done, read_done, read_markers
+from components.datagen.job import Job, unfinished
+from components.datagen.parameters import Parameters
+from fec import layout
+from fec.done import read_done
 from fec.errors import RunFailed
 from fec.layout import Group
-from fec.presets import Preset, preset_named
-from fec.storage import Storage, open_storage
+from fec.presets import preset_named
+from fec.storage import open_storage
 
-__all__ = ["Job", "Parameters", "RecordFile", "run", "unfinished"]
-
-
-@dataclass(frozen=True)
-class RecordFile:
-    """The ``number``-th file of ``kind`` (a method of Examples); its name begins with ``problem``."""
-
-    kind: str
-    problem: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be made of a split, and what every file's name and marker say of it.
-
-    ``triplets`` and ``record_shards`` are those of the preset, ``collected`` is the digest of what collect put out.
-    """
-
-    parameters: Parameters
-    preset: Preset
-    triplets: int
-    record_shards: int
-    collected: str
-
-    def files(self, record_shards: Iterable[int]) -> list[RecordFile]:
-        """The files that these record shards have in the layout."""
-        name = self.preset.name
-        kinds = []
-        if self.parameters.layout in (TRIPLETS, BOTH):
-            kinds.append(("triplets", name))
-        if self.parameters.layout in (FACES, BOTH):
-            kinds += [("faces", layout.faces_problem(name)), ("ids", layout.triplets_problem(name))]
-        return [RecordFile(kind, problem, number) for number in record_shards for kind, problem in kinds]
-
-    def fingerprint(self, file: RecordFile) -> str:
-        return identity.fingerprint(
-            {"file": [file.kind, file.number], "collect": self.collected, **self.parameters.settings}
-        )
-
-    @property
-    def details(self) -> dict[str, str | int]:
-        """What all files of the job have in common; goes into their markers."""
-        p = self.parameters
-        return {
-            "collect": self.collected,
-            "preset": self.preset.name,
-            "image_size": p.image_size,
-            "jpeg_quality": p.jpeg_quality,
-        }
-
-    def path(self, file: RecordFile) -> str:
-        return layout.record_file(self.parameters.split, file.number, self.record_shards, file.problem)
-
-    def done_dir(self, file: RecordFile) -> str:
-        return layout.record_done_dir(self.parameters.split, file.number, self.record_shards, file.problem)
+__all__ = ["Parameters", "run"]
 
 
 def run(parameters: Parameters) -> str:
@@ -92,18 +35,3 @@ def run(parameters: Parameters) -> str:
 
         write_records(storage, job, missing)
     return parameters.group
-
-
-def unfinished(storage: Storage, job: Job, files: Sequence[RecordFile]) -> list[RecordFile]:
-    """Those of ``files`` that are not there as the job wants them."""
-    markers = read_markers(storage, [job.done_dir(file) for file in files])
-    sizes = {entry.path: entry.size for entry in storage.list("records")} if any(markers) else {}
-
-    def there(file: RecordFile, done: Done | None) -> bool:
-        return (
-            done is not None
-            and done.fingerprint == job.fingerprint(file)
-            and sizes.get(job.path(file)) == done.counts["bytes"]
-        )
-
-    return [file for file, done in zip(files, markers, strict=True) if not there(file, done)]

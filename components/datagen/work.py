@@ -13,11 +13,12 @@ import numpy as np
 from components.datagen.collected import read_collected
 from components.datagen.examples import Examples
 from components.datagen.face_cache import FaceCache
-from components.datagen.step import Job, RecordFile, unfinished
+from components.datagen.job import Job, RecordFile, unfinished
 from fec import layout
 from fec.cores import available_cores
 from fec.done import Done, write_done
 from fec.progress import task_name, track
+from fec.record_families import Kind
 from fec.records import frame
 from fec.storage import Storage
 
@@ -51,17 +52,17 @@ def write_records(storage: Storage, job: Job, files: Sequence[RecordFile]) -> No
 
 
 def _write_file(storage: Storage, job: Job, file: RecordFile, examples: Examples, folder: Path) -> None:
-    payloads = {"triplets": examples.triplets, "faces": examples.faces, "ids": examples.ids}[file.kind](file.number)
+    payloads = examples.of(file.kind, file.number)
     target = folder / uuid4().hex
     count, size, sha256 = _write_frames(target, payloads)
     # A marker of other parameters must not outlive the file it was written for.
-    storage.delete(f"{job.done_dir(file)}/{layout.DONE}")
-    storage.write_file(job.path(file), target)
-    details = job.details | {"sha256": sha256}
-    if file.kind != "triplets":
+    storage.delete(f"{file.done_dir}/{layout.DONE}")
+    storage.write_file(file.path, target)
+    details = job.made_from | {"sha256": sha256}
+    if file.kind is not Kind.TRIPLETS:
         details["faces_held"] = examples.faces_held
-    counts = {"faces" if file.kind == "faces" else "triplets": count, "bytes": size}
-    write_done(storage, job.done_dir(file), Done("datagen", job.fingerprint(file), sha256, counts, details))
+    counts = {file.family.counted: count, "bytes": size}
+    write_done(storage, file.done_dir, Done("datagen", job.fingerprint(file), sha256, counts, details))
 
 
 def _write_frames(target: Path, payloads: Iterable[bytes]) -> tuple[int, int, str]:

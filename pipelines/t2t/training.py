@@ -25,7 +25,7 @@ from fec.records import SpoiledRecord, read_frames
 from fec.storage import Storage
 from pipelines.t2t import programs
 from pipelines.t2t.checkpoints import STATE, Checkpoints, state_of
-from pipelines.t2t.training_step import MODEL, Parameters
+from pipelines.t2t.training_parameters import MODEL, Parameters
 
 CHANCE: Final = 1 / 3
 # It takes seeds of 31 bits.

@@ -7,47 +7,51 @@ first is named and the others are counted.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import pyarrow as pa
 
-from fec import face_records, pixels, records
+from fec import face_records, records, tables
 from fec.records import decode_example
-from pipelines.verify.findings import Fault
+from fec.rows import CollectedTriplet, Float32
+from pipelines.verify.pictures import Pictures, shown
 
 _ID: Final = re.compile(rb"[0-9a-f]{16}")
 _LABELS: Final = (1, 2, 3)
 # Rows kept as Python objects before they become columns.
 _BATCH: Final = 4096
-# datagen makes no larger ones.
-_MAX_PIXELS: Final = 1024 * 1024
 
-# A triplet as the manifest has it: ids of a, b, c; odd one out; type; votes.
-Wanted = tuple[tuple[str, str, str], int, int, Sequence[int]]
+R = TypeVar("R")
 
-TRIPLETS: Final = pa.schema(
-    [
-        pa.field("record", pa.int64()),
-        *(pa.field(f"face_{letter}", pa.string()) for letter in "abc"),
-        pa.field("odd_one_out", pa.int64()),
-        pa.field("type", pa.int64()),
-        *(pa.field(f"votes_{letter}", pa.int64()) for letter in "abc"),
-    ]
-)
-FACES: Final = pa.schema(
-    [
-        pa.field("record", pa.int64()),
-        pa.field("face_id", pa.string()),
-        pa.field("image_id", pa.string()),
-        pa.field("crop_sha256", pa.string()),
-        pa.field("confidence", pa.float32()),
-        pa.field("detector", pa.string()),
-        pa.field("uses", pa.int64()),
-    ]
-)
+
+@dataclass(frozen=True)
+class IdTriplet:
+    """A triplet that names its faces, as a record has it: the record's number in its file, and the votes for each."""
+
+    record: int
+    face_a: str
+    face_b: str
+    face_c: str
+    odd_one_out: int
+    type: int
+    votes_a: int
+    votes_b: int
+    votes_c: int
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face, as a record has it."""
+
+    record: int
+    face_id: str
+    image_id: str
+    crop_sha256: str
+    confidence: Float32
+    detector: str
+    uses: int
 
 
 class Wrong:
@@ -67,78 +71,10 @@ class Wrong:
             yield first + (f" (and {others:,} more records like it)" if others else "")
 
 
-@dataclass(slots=True)
-class _Seen:
-    """A picture of a face: its hash, where it was first seen, how often, and other pictures of the same face."""
-
-    key: int
-    path: str
-    record: int
-    times: int = 1
-    others: list[_Seen] | None = None
-
-
-class Pictures:
-    """The pictures of faces: each a whole JPEG of ``image_size`` pixels (None: of any), and one for each face.
-
-    A face is in ten triplets, so a picture is decoded once. For several threads.
-    """
-
-    def __init__(self, image_size: int | None) -> None:
-        self._image_size = image_size
-        self._known: dict[bytes, _Seen] = {}
-        self._wrong: dict[int, str] = {}
-        self._lock = threading.Lock()
-
-    def wrong(self, face_id: bytes, picture: bytes, path: str, record: int) -> str:
-        """What is wrong with the picture of a face in a record of the file ``path``; empty if nothing is."""
-        key = hash(picture)
-        if self._is_new(face_id, _Seen(key, path, record)) and (what := self._wrong_jpeg(picture)):
-            self._wrong[key] = what
-            return what
-        return self._wrong.get(key, "")
-
-    def faults(self) -> Iterator[Fault]:
-        """Records in which a face has another picture than in most."""
-        for face_id, first in self._known.items():
-            if first.others is not None:
-                usual, *unusual = sorted([first, *first.others], key=lambda seen: (-seen.times, seen.path, seen.record))
-                for seen in unusual:
-                    yield Fault(
-                        seen.path,
-                        f"record {seen.record}: the picture of face {_shown(face_id)} is another one than in "
-                        f"{usual.path} and {usual.times - 1:,} more records",
-                    )
-
-    def _is_new(self, face_id: bytes, seen: _Seen) -> bool:
-        with self._lock:
-            known = self._known.setdefault(face_id, seen)
-            if known is seen:
-                return True
-            for other in (known, *(known.others or ())):
-                if other.key == seen.key:
-                    other.times += 1
-                    return False
-            known.others = [*(known.others or ()), seen]
-            return True
-
-    def _wrong_jpeg(self, picture: bytes) -> str:
-        try:
-            found = pixels.decode(picture, _MAX_PIXELS)
-        except (pixels.Unreadable, pixels.TooManyPixels) as error:
-            return f"a picture that is no whole JPEG ({error})"
-        height, width, _ = found.rgb.shape
-        if found.format != "JPEG":
-            return f"a picture that is no JPEG but {found.format}"
-        if self._image_size is not None and (width, height) != (self._image_size, self._image_size):
-            return f"a picture of {width}x{height} pixels where its marker says {self._image_size}"
-        return ""
-
-
 class TripletReader:
     """Triplets with their faces inside; ``wanted`` are those the file should hold, in order, if that is known."""
 
-    def __init__(self, path: str, pictures: Pictures, wanted: Iterable[Wanted] | None) -> None:
+    def __init__(self, path: str, pictures: Pictures, wanted: Iterable[CollectedTriplet] | None) -> None:
         self.wrong = Wrong()
         self.seen = 0
         self._path = path
@@ -171,12 +107,12 @@ class TripletReader:
 
 
 class IdTripletReader:
-    """Triplets that name their faces; ``table`` is what was read (TRIPLETS)."""
+    """Triplets that name their faces; ``table`` is what was read (IdTriplet)."""
 
     def __init__(self) -> None:
         self.wrong = Wrong()
         self.seen = 0
-        self._columns = _Columns(TRIPLETS)
+        self._columns = _Columns(IdTriplet)
 
     def see(self, payload: bytes) -> None:
         number, self.seen = self.seen, self.seen + 1
@@ -191,21 +127,22 @@ class IdTripletReader:
         _note_labels(self.wrong, number, ids, odd, kind)
         if min(votes) < 0 or sum(votes) == 0 or (odd in _LABELS and votes[odd - 1] < max(votes)):
             self.wrong.note("votes", number, f"votes {votes} do not make {odd} the odd one out")
-        self._columns.append((number, *(_text(face_id) for face_id in ids), odd, kind, *votes))
+        a, b, c = map(_text, ids)
+        self._columns.append(IdTriplet(number, a, b, c, odd, kind, *votes))
 
     def table(self) -> pa.Table:
         return self._columns.table()
 
 
 class FaceReader:
-    """Faces, each once; ``table`` is what was read (FACES)."""
+    """Faces, each once; ``table`` is what was read (Face)."""
 
     def __init__(self, path: str, pictures: Pictures) -> None:
         self.wrong = Wrong()
         self.seen = 0
         self._path = path
         self._pictures = pictures
-        self._columns = _Columns(FACES)
+        self._columns = _Columns(Face)
 
     def see(self, payload: bytes) -> None:
         number, self.seen = self.seen, self.seen + 1
@@ -220,63 +157,63 @@ class FaceReader:
             self.wrong.note("example", number, str(error))
             return
         if not _ID.fullmatch(face_id):
-            self.wrong.note("id", number, f"{_shown(face_id)} is no face id")
+            self.wrong.note("id", number, f"{shown(face_id)} is no face id")
         if what := self._pictures.wrong(face_id, picture, self._path, number):
             self.wrong.note("picture", number, what)
-        self._columns.append((number, _text(face_id), image_id, sha256, confidence, detector, uses))
+        self._columns.append(Face(number, _text(face_id), image_id, sha256, confidence, detector, uses))
 
     def table(self) -> pa.Table:
         return self._columns.table()
 
 
-class _Columns:
+class _Columns(Generic[R]):
     """Rows that become columns a batch at a time."""
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._rows: list[tuple[Any, ...]] = []
-        self._batches: list[pa.RecordBatch] = []
+    def __init__(self, row: type[R]) -> None:
+        self._row = row
+        self._waiting: list[R] = []
+        self._tables: list[pa.Table] = []
 
-    def append(self, row: tuple[Any, ...]) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= _BATCH:
+    def append(self, row: R) -> None:
+        self._waiting.append(row)
+        if len(self._waiting) >= _BATCH:
             self._flush()
 
     def table(self) -> pa.Table:
         self._flush()
-        return pa.Table.from_batches(self._batches, self._schema)
+        return pa.concat_tables(self._tables)
 
     def _flush(self) -> None:
-        if self._rows:
-            columns = zip(*self._rows, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
-            self._batches.append(pa.record_batch(arrays, schema=self._schema))
-            self._rows.clear()
+        self._tables.append(tables.from_rows(self._waiting, self._row))
+        self._waiting = []
 
 
 def _note_labels(wrong: Wrong, number: int, ids: Sequence[bytes], odd: int, kind: int) -> None:
     for face_id in ids:
         if not _ID.fullmatch(face_id):
-            wrong.note("id", number, f"{_shown(face_id)} is no face id")
+            wrong.note("id", number, f"{shown(face_id)} is no face id")
     for name, value in ((records.TRIPLET_CODE, odd), (records.TYPE, kind)):
         if value not in _LABELS:
             wrong.note(name, number, f"{name} {value} is not 1..3")
 
 
 def _note_differences(
-    wrong: Wrong, number: int, found: tuple[Sequence[bytes], int, int, Sequence[int]], wanted: Wanted
+    wrong: Wrong,
+    number: int,
+    found: tuple[Sequence[bytes], int, int, Sequence[int]],
+    wanted: CollectedTriplet,
 ) -> None:
     ids, odd, kind, votes = found
-    if tuple(map(_text, ids)) != wanted[0]:
-        shown = " ".join(map(_shown, ids))
-        wrong.note("faces", number, f"the faces {shown} where the manifest has {' '.join(wanted[0])}")
-    elif (odd, kind, list(votes)) != (wanted[1], wanted[2], list(wanted[3])):
-        said = f"{records.TRIPLET_CODE} {wanted[1]}, {records.TYPE} {wanted[2]}, votes {list(wanted[3])}"
-        wrong.note(
-            "labels",
-            number,
-            f"{records.TRIPLET_CODE} {odd}, {records.TYPE} {kind}, votes {list(votes)} where the manifest has {said}",
-        )
+    if tuple(map(_text, ids)) != wanted.faces:
+        named = " ".join(map(shown, ids))
+        wrong.note("faces", number, f"the faces {named} where the manifest has {' '.join(wanted.faces)}")
+    elif (odd, kind, list(votes)) != (wanted.odd_one_out, wanted.type, wanted.votes):
+        here, there = _labels(odd, kind, votes), _labels(wanted.odd_one_out, wanted.type, wanted.votes)
+        wrong.note("labels", number, f"{here} where the manifest has {there}")
+
+
+def _labels(odd: int, kind: int, votes: Sequence[int]) -> str:
+    return f"{records.TRIPLET_CODE} {odd}, {records.TYPE} {kind}, votes {list(votes)}"
 
 
 def _all(example: Mapping[str, Sequence[Any]], name: str, kind: type, count: int = 0) -> list[Any]:
@@ -295,7 +232,3 @@ def _one(example: Mapping[str, Sequence[Any]], name: str, kind: type) -> Any:
 
 def _text(value: bytes) -> str:
     return value.decode("ascii", errors="backslashreplace")
-
-
-def _shown(value: bytes) -> str:
-    return _text(value[:40])

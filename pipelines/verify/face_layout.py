@@ -22,7 +22,7 @@ _ALIKE: Final = ("image_id", "crop_sha256", "confidence", "detector")
 
 @dataclass(frozen=True)
 class Files:
-    """What was read of the files of one kind, in order: path and records (examples.TRIPLETS or examples.FACES).
+    """What was read of the files of one kind, in order: path and records (IdTriplet or Face of ``examples``).
 
     ``name`` stands for all of them; ``complete`` says that there is no other and that each was read to its end.
     """

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from components.datagen.parameters import LAYOUTS
 from components.faces.detectors import load
 from components.faces.parameters import DETECTORS
 from components.options import STEPS, checked, names, parameters_of
@@ -15,6 +14,7 @@ from components.train.models import MODELS as NETWORKS
 from components.train.parameters import MODELS
 from fec.errors import ConfigurationError
 from fec.parameters import fields, promoted
+from fec.record_families import LAYOUTS
 
 
 def test_every_folder_of_components_is_a_step() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.t2t.training_step import HPARAMS_SETS
+from pipelines.t2t.training_parameters import HPARAMS_SETS
 from tests.t2t.conftest import CHANCE, PROJECT, PYTHON, environment, needs_t2t, record_bytes, t2t
 
 pytestmark = needs_t2t

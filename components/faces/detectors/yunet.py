@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from components.faces.detectors import Found
+from components.faces.detectors.found import Found
 from fec.boxes import Box
 from fec.errors import ConfigurationError
 from fec.pixels import RGB
