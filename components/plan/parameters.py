@@ -51,3 +51,8 @@ class Parameters(StepParameters, step="plan", version=VERSION):
         "requests a second to one host key, over the whole run", default=20.0, more_than=0, promoted=True
     )
     task_requests_per_second: float = parameter("requests a second that one task can do", default=200.0, more_than=0)
+
+    @property
+    def shards(self) -> int:
+        """The shards the plan has: those of the split, or of the trial."""
+        return min(self.num_shards, self.max_shards or self.num_shards)

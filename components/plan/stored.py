@@ -31,7 +31,7 @@ class Place:
     segment: int
 
 
-def stored_images(storage: Storage, split: str, shard_of: Mapping[str, int]) -> dict[str, Place]:
+def stored_elsewhere(storage: Storage, split: str, shard_of: Mapping[str, int]) -> dict[str, Place]:
     """Where the images of ``shard_of`` (image id to shard, in ``split``) have a final outcome below the root.
 
     Of several places a fetched original wins, then the shard the image is planned for, then the later segment.
