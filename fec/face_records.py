@@ -21,7 +21,7 @@ CONFIDENCE: Final = "confidence"
 DETECTOR: Final = "detector"
 USES: Final = "uses"
 
-FACES: Final = "faces"
+FACE_IDS: Final = "faces"
 VOTES: Final = "votes"
 
 Features = Mapping[str, Sequence[bytes] | Sequence[int] | Sequence[float]]
@@ -71,7 +71,7 @@ class IdTripletExample:
         """The serialised ``tf.train.Example``."""
         return encode_example(
             {
-                FACES: [face_id.encode() for face_id in self.face_ids],
+                FACE_IDS: [face_id.encode() for face_id in self.face_ids],
                 TRIPLET_CODE: [self.odd_one_out],
                 TYPE: [self.type],
                 VOTES: self.votes,
@@ -106,7 +106,7 @@ def read_triplets(
             )
         for payload in read_frames(triplets):
             example = decode_example(payload)
-            a, b, c = _texts(example, FACES)
+            a, b, c = _texts(example, FACE_IDS)
             first, second, third = _numbers(example, VOTES)
             (odd,), (kind,) = _numbers(example, TRIPLET_CODE), _numbers(example, TYPE)
             images = (_used(held, a), _used(held, b), _used(held, c))

@@ -19,7 +19,7 @@ from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
 from pipelines.graph import spot
-from pipelines.graph.definitions import described, share
+from pipelines.graph.definitions import deduplicate, described
 from pipelines.graph.form import CLUSTER, PlacementParameters, RunParameters, descriptions
 from pipelines.graph.options import T2T, CompileOptions
 from pipelines.graph.tasks import Placement, data_task, evaluate_task, summary_task, train_task
@@ -243,7 +243,7 @@ def pipeline(compiled: CompileOptions) -> Any:
         return None if compiled.exit_handler else last.outputs["Output"]
 
     fec.__doc__ = described(ABOUT, descriptions(), "The report's path; with trainer t2t, the run's name.")
-    return share(dsl.pipeline(name="fec")(fec))
+    return deduplicate(dsl.pipeline(name="fec")(fec))
 
 
 def _ended_by_a_summary(root: Any, options: CompileOptions) -> contextlib.AbstractContextManager[Any]:

@@ -18,7 +18,7 @@ _BLOCK: Final = 4096
 
 
 @dataclass(frozen=True)
-class Triplet:
+class EvalTriplet:
     """An eval triplet: the ids of its faces, the consensus odd one out (1..3) and its type (1..3)."""
 
     faces: tuple[str, str, str]
@@ -53,7 +53,7 @@ class Score:
         return self.interval[0] > CHANCE
 
 
-def odd_ones_out(triplets: Sequence[Triplet], embeddings: Mapping[str, NDArray[Any]]) -> list[int]:
+def odd_ones_out(triplets: Sequence[EvalTriplet], embeddings: Mapping[str, NDArray[Any]]) -> list[int]:
     """The model's odd one out of each triplet, 1..3: the face left out by the strictly closest pair; 0 for a tie."""
     answers: list[int] = []
     for start in range(0, len(triplets), _BLOCK):
@@ -66,7 +66,7 @@ def odd_ones_out(triplets: Sequence[Triplet], embeddings: Mapping[str, NDArray[A
     return answers
 
 
-def scores(triplets: Sequence[Triplet], answers: Sequence[int]) -> dict[str, Score]:
+def scores(triplets: Sequence[EvalTriplet], answers: Sequence[int]) -> dict[str, Score]:
     """Scores by ``overall`` and by each type's name."""
     right = [answer == triplet.odd_one_out for triplet, answer in zip(triplets, answers, strict=True)]
     result = {"overall": Score(sum(right), len(right))}

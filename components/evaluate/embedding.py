@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate.accuracy import Triplet
+from components.evaluate.accuracy import EvalTriplet
 from fec import layout, records
 from fec.errors import RunFailed
 from fec.progress import track
@@ -32,7 +32,7 @@ Jpegs = tuple[bytes, bytes, bytes]
 class Embedded:
     """All triplets of a split, and by face id what is compared: embeddings, and PIXELS x PIXELS RGB values in a row."""
 
-    triplets: list[Triplet]
+    triplets: list[EvalTriplet]
     embeddings: dict[str, NDArray[Any]]
     pixels: dict[str, NDArray[np.uint8]]
 
@@ -85,7 +85,7 @@ def jpegs_of(storage: Storage, paths: Iterable[str], faces: set[str]) -> dict[st
     return found
 
 
-def _examples(storage: Storage, path: str) -> Iterator[tuple[Triplet, Jpegs]]:
+def _examples(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, Jpegs]]:
     """Every triplet of a record file with its faces' JPEG bytes."""
     with storage.local_copy(path) as local, local.open("rb") as file:
         try:
@@ -94,7 +94,7 @@ def _examples(storage: Storage, path: str) -> Iterator[tuple[Triplet, Jpegs]]:
                 a, b, c = (example[name][0].decode() for name in records.IMAGE_IDS)
                 one, two, three = (example[name][0] for name in records.IMAGES)
                 odd, kind = example[records.TRIPLET_CODE][0], example[records.TYPE][0]
-                yield Triplet((a, b, c), odd, kind), (one, two, three)
+                yield EvalTriplet((a, b, c), odd, kind), (one, two, three)
         except (records.SpoiledRecord, ValueError, KeyError, IndexError) as error:
             raise RunFailed(f"{path}: {error}; delete it and run the datagen step again") from None
 

@@ -12,8 +12,9 @@ from typing import Final
 
 from components.evaluate import charts
 from components.evaluate.accuracy import CHANCE, Score
-from components.evaluate.gathering import Crop, History, Shared, ShownTriplet
+from components.evaluate.report_data import Shared, ShownCrop, ShownTriplet
 from fec.funnel import WHOLE, Funnel
+from fec.history import History
 from fec.layout import SPLITS
 
 # Vemulapalli & Agarwala (CVPR 2019): how often an average annotator picks the consensus on the FEC test set.
@@ -63,15 +64,15 @@ _TYPE_NAMES: Final = {
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page tells; ``by_pixels`` is the score of comparing the eval faces' pixels, without any model."""
+    """All that the page tells; ``pixel_baseline`` is the score of comparing the eval faces' pixels alone."""
 
     run: str
     funnels: Mapping[str, Funnel]
     scores: Mapping[str, Score]
-    by_pixels: Score
+    pixel_baseline: Score
     shared: Shared
-    accepted: Sequence[Crop]
-    rejected: Sequence[Crop]
+    accepted: Sequence[ShownCrop]
+    rejected: Sequence[ShownCrop]
     shown_triplets: tuple[Sequence[ShownTriplet], Sequence[ShownTriplet]]
     history: History
     provenance: Mapping[str, str]
@@ -87,7 +88,9 @@ def page(content: Content) -> str:
 def _headline(content: Content) -> str:
     score = content.scores["overall"]
     low, high = score.interval
-    shown, by_pixels = ("none" if s.accuracy is None else f"{s.accuracy:.1%}" for s in (score, content.by_pixels))
+    shown, pixel_baseline = (
+        "none" if s.accuracy is None else f"{s.accuracy:.1%}" for s in (score, content.pixel_baseline)
+    )
     return (
         f"<h1>{escape(content.run)}</h1>"
         '<p class="quiet">Facial expression embedding, from a list of URLs to this page.</p>'
@@ -95,7 +98,7 @@ def _headline(content: Content) -> str:
         f"<div><b>{shown}</b><span>triplet accuracy on eval ({score.right:,} of {score.count:,}; "
         f"95 % interval {low:.0%} to {high:.0%})</span></div>"
         f'<div class="small"><b>{CHANCE:.1%}</b><span>chance</span></div>'
-        f'<div class="small"><b>{by_pixels}</b><span>comparing pixels alone, same triplets</span></div>'
+        f'<div class="small"><b>{pixel_baseline}</b><span>comparing pixels alone, same triplets</span></div>'
         f'<div class="small"><b>{AVERAGE_RATER:.1%}</b>'
         "<span>an average annotator, on the whole FEC test set only</span></div>"
         "</div>"
@@ -106,7 +109,7 @@ def _headline(content: Content) -> str:
 def _caution(content: Content) -> str:
     """What must be read before the headline is believed."""
     notes = []
-    pixels, score = content.by_pixels, content.scores["overall"]
+    pixels, score = content.pixel_baseline, content.scores["overall"]
     if pixels.accuracy is not None and pixels.above_chance:
         notes.append(
             f"Comparing pixels alone, without any model, gets {pixels.accuracy:.1%} of these triplets right. Much of "
@@ -169,7 +172,7 @@ def _crops(content: Content) -> str:
     )
 
 
-def _crop(crop: Crop, kind: str) -> str:
+def _crop(crop: ShownCrop, kind: str) -> str:
     title = crop.caption if kind == "ok" else crop.outcome
     detail = "" if kind == "ok" else f"<br>{escape(crop.caption)}"
     return (

@@ -6,13 +6,14 @@ import hashlib
 import json
 from typing import Any
 
-from components.evaluate import accuracy, gathering, report
+from components.evaluate import accuracy, report, report_data
 from components.evaluate.accuracy import CHANCE
 from components.evaluate.embedding import embedded, jpegs_of, load_network
 from components.evaluate.parameters import Parameters
 from fec import layout
 from fec.done import Done, write_done
 from fec.funnel import read_funnel
+from fec.history import read_history
 from fec.layout import SPLITS
 from fec.progress import event
 from fec.record_files import RecordFiles
@@ -25,11 +26,11 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     triplets = found.triplets
     answers = accuracy.odd_ones_out(triplets, found.embeddings)
     scores = accuracy.scores(triplets, answers)
-    by_pixels = accuracy.scores(triplets, accuracy.odd_ones_out(triplets, found.pixels))["overall"]
-    right, wrong = gathering.chosen_triplets(triplets, answers)
+    pixel_baseline = accuracy.scores(triplets, accuracy.odd_ones_out(triplets, found.pixels))["overall"]
+    right, wrong = report_data.chosen_triplets(triplets, answers)
     jpegs = jpegs_of(storage, records.paths, {face for answered in right + wrong for face in answered.triplet.faces})
     funnels = {split: read_funnel(storage, split) for split in SPLITS}
-    shared = gathering.shared(storage)
+    shared = report_data.shared(storage)
     metrics: dict[str, Any] = {
         "run": parameters.run,
         "triplet_accuracy": {name: score.accuracy for name, score in scores.items()},
@@ -37,7 +38,7 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
         "right": {name: score.right for name, score in scores.items()},
         "interval_95": {name: score.interval if score.count else None for name, score in scores.items()},
         "chance": CHANCE,
-        "by_pixels": by_pixels.accuracy,
+        "by_pixels": pixel_baseline.accuracy,
         "faces": len(found.embeddings),
         "funnel": {split: funnels[split].stages for split in SPLITS},
         "shared": {"images": shared.images, "faces": shared.faces},
@@ -47,13 +48,13 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
             run=parameters.run,
             funnels=funnels,
             scores=scores,
-            by_pixels=by_pixels,
+            pixel_baseline=pixel_baseline,
             shared=shared,
-            accepted=gathering.accepted(storage),
-            rejected=gathering.rejected(storage),
-            shown_triplets=(gathering.shown(right, jpegs), gathering.shown(wrong, jpegs)),
-            history=gathering.history(storage, parameters.run),
-            provenance=gathering.provenance(storage, parameters.run, records),
+            accepted=report_data.accepted_crops(storage),
+            rejected=report_data.rejected_crops(storage),
+            shown_triplets=(report_data.shown(right, jpegs), report_data.shown(wrong, jpegs)),
+            history=read_history(storage, parameters.run),
+            provenance=report_data.provenance(storage, parameters.run, records),
         )
     )
     numbers = (json.dumps(metrics, indent=1) + "\n").encode()
@@ -68,5 +69,6 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     overall = scores["overall"]
     event(
         "evaluated",
-        f"triplet accuracy {overall.right:,} of {overall.count:,} (pixels alone {by_pixels.right:,}, chance a third)",
+        f"triplet accuracy {overall.right:,} of {overall.count:,} "
+        f"(pixels alone {pixel_baseline.right:,}, chance a third)",
     )

@@ -1,4 +1,4 @@
-"""Where a training stands, kept so that another process, on another machine too, goes on from there."""
+"""The state of a training, kept so that another process, on another machine too, goes on from there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fec.history import History
 from fec.progress import event
 from fec.storage import Storage
 
@@ -14,16 +15,7 @@ STATE = "state.json"
 
 
 @dataclass
-class History:
-    """The training curves: the last step of each point, mean loss and strict triplet accuracy up to it."""
-
-    steps: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    triplet_accuracy: list[float] = field(default_factory=list)
-
-
-@dataclass
-class Standing:
+class TrainingState:
     """Steps done, their curves, and (loss, accuracy) of the steps since the curves' last point."""
 
     step: int = 0
@@ -32,7 +24,7 @@ class Standing:
 
 
 class Checkpoints:
-    """Weights, optimizer and standing of the training ``fingerprint`` in ``folder`` and, for a remote root, there too.
+    """Weights, optimizer and state of the training ``fingerprint`` in ``folder`` and, for a remote root, there too.
 
     ``state.json`` names the weights it belongs to and is put last, so it is never ahead of them.
     """
@@ -42,41 +34,41 @@ class Checkpoints:
         self._parent, self._directory = directory, f"{directory}/{fingerprint[:16]}"
         self._remote = not storage.local
 
-    def save(self, model: Any, standing: Standing) -> None:
-        """Store ``model`` (weights, and its optimizer's) as it is after ``standing.step`` steps."""
-        weights = self._folder / f"{standing.step}.weights.h5"
+    def save(self, model: Any, state: TrainingState) -> None:
+        """Store ``model`` (weights, and its optimizer's) as it is after ``state.step`` steps."""
+        weights = self._folder / f"{state.step}.weights.h5"
         model.save_weights(weights)
-        state = json.dumps(asdict(standing)).encode()
+        content = json.dumps(asdict(state)).encode()
         if self._remote:
             self._storage.write(f"{self._directory}/{weights.name}", weights.read_bytes())
-            self._storage.write(f"{self._directory}/{STATE}", state)
+            self._storage.write(f"{self._directory}/{STATE}", content)
             for entry in list(self._storage.list(self._directory)):
                 if entry.path.endswith(".weights.h5") and not entry.path.endswith(f"/{weights.name}"):
                     self._storage.delete(entry.path)
         temporary = self._folder / f"{STATE}.new"
-        temporary.write_bytes(state)
+        temporary.write_bytes(content)
         temporary.replace(self._folder / STATE)
         for old in self._folder.glob("*.weights.h5"):
             if old != weights:
                 old.unlink()
 
-    def restore(self, model: Any) -> Standing:
+    def restore(self, model: Any) -> TrainingState:
         """Load the last checkpoint into ``model``; where there is none, or none that can be read, the start."""
         if self._remote and not (self._folder / STATE).exists():
             self._fetch()
         try:
             value = json.loads((self._folder / STATE).read_bytes())
             since = [(loss, accuracy) for loss, accuracy in value["since"]]
-            standing = Standing(int(value["step"]), History(**value["history"]), since)
-            model.load_weights(self._folder / f"{standing.step}.weights.h5")
+            state = TrainingState(int(value["step"]), History(**value["history"]), since)
+            model.load_weights(self._folder / f"{state.step}.weights.h5")
         except FileNotFoundError:
-            return Standing()
+            return TrainingState()
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"the checkpoint cannot be read ({type(error).__name__}): training starts anew"
             event("checkpoint_lost", message, severity="WARNING")
             raise SpoiledCheckpoint from error
-        event("resumed", f"training goes on after step {standing.step}", step=standing.step)
-        return standing
+        event("resumed", f"training goes on after step {state.step}", step=state.step)
+        return state
 
     def forget(self) -> None:
         """Remove every checkpoint of the run, those of other parameters too."""

@@ -23,13 +23,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.train.checkpoints import Checkpoints, History, SpoiledCheckpoint, Standing
+from components.train.checkpoints import Checkpoints, SpoiledCheckpoint, TrainingState
 from components.train.input_pipeline import batches
 from components.train.models import MODELS, StrictTripletAccuracy, Triplets
 from fec import layout
 from fec.done import Done, write_done
 from fec.errors import RunFailed
 from fec.funnel import read_funnel
+from fec.history import History
 from fec.layout import TRAIN
 from fec.progress import event, track
 from fec.record_files import RecordFiles
@@ -47,23 +48,21 @@ def train(storage: Storage, parameters: Parameters, records: RecordFiles, run: s
     workspace = f"{directory}/{fingerprint[:16]}"
     folder = storage.workspace(workspace)
     checkpoints = Checkpoints(storage, f"{directory}/checkpoint", fingerprint, folder)
-    triplets, standing = _restored(parameters, records.image_size, checkpoints)
+    triplets, state = _restored(parameters, records.image_size, checkpoints)
     with ExitStack() as stack:
         files = [stack.enter_context(storage.local_copy(path)) for path in records.paths]
-        data = batches(
-            files, _types(storage), records.image_size, parameters.batch_size, parameters.seed, standing.step
-        )
+        data = batches(files, _types(storage), records.image_size, parameters.batch_size, parameters.seed, state.step)
         try:
-            _fit(triplets, data, parameters, standing, checkpoints, folder / "logs")
+            _fit(triplets, data, parameters, state, checkpoints, folder / "logs")
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
             raise RunFailed(_what_is_spoiled(records.paths, files, error)) from None
     digest = _store_model(triplets.network, folder / "model.keras", records.image_size)
-    _put(storage, directory, folder, standing.history, parameters, records)
+    _put(storage, directory, folder, state.history, parameters, records)
     checkpoints.forget()
     counts = {"steps": parameters.steps, "triplets": records.triplets, "parameters": triplets.network.count_params()}
     write_done(storage, directory, Done("train", fingerprint, digest, counts, {"image_size": records.image_size}))
     storage.remove_workspace(workspace)
-    history = standing.history
+    history = state.history
     event(
         "trained",
         f"trained {parameters.steps:,} steps on {records.triplets:,} triplets: loss {history.loss[-1]:.3f}, triplet "
@@ -83,7 +82,7 @@ def compiled(model: str, image_size: int, steps: int, learning_rate: float, seed
     return triplets
 
 
-def _restored(parameters: Parameters, image_size: int, checkpoints: Checkpoints) -> tuple[Triplets, Standing]:
+def _restored(parameters: Parameters, image_size: int, checkpoints: Checkpoints) -> tuple[Triplets, TrainingState]:
     """The model as it was when training was interrupted, or as it is at the start."""
     p = parameters
 
@@ -94,48 +93,48 @@ def _restored(parameters: Parameters, image_size: int, checkpoints: Checkpoints)
     try:
         return triplets, checkpoints.restore(triplets)
     except SpoiledCheckpoint:
-        return new(), Standing()
+        return new(), TrainingState()
 
 
 def _fit(
     triplets: Triplets,
     data: Any,
     parameters: Parameters,
-    standing: Standing,
+    state: TrainingState,
     checkpoints: Checkpoints,
     logs: Path,
 ) -> None:
-    """Train up to ``parameters.steps``, keeping ``standing`` up to date."""
+    """Train up to ``parameters.steps``, keeping ``state`` up to date."""
     steps = iter(data)
-    history = standing.history
+    history = state.history
     writer = tf.summary.create_file_writer(str(logs))
     with writer.as_default(), track("train", parameters.steps, "steps") as progress:
-        progress.advance(standing.step)
-        while standing.step < parameters.steps:
+        progress.advance(state.step)
+        while state.step < parameters.steps:
             faces, labels = next(steps)
             metrics = triplets.train_on_batch(faces, labels, return_dict=True)
             loss, accuracy = float(metrics["loss"]), float(metrics["triplet_accuracy"])
             if not math.isfinite(loss):
                 raise RunFailed(
-                    f"the loss is {loss} at step {standing.step + 1}: try a lower --learning-rate than "
+                    f"the loss is {loss} at step {state.step + 1}: try a lower --learning-rate than "
                     f"{parameters.learning_rate}"
                 )
-            standing.step += 1
-            standing.since.append((loss, accuracy))
-            if standing.step % POINT == 0 or standing.step == parameters.steps:
-                means = [sum(values) / len(values) for values in zip(*standing.since, strict=True)]
-                standing.since.clear()
-                history.steps.append(standing.step)
+            state.step += 1
+            state.since.append((loss, accuracy))
+            if state.step % POINT == 0 or state.step == parameters.steps:
+                means = [sum(values) / len(values) for values in zip(*state.since, strict=True)]
+                state.since.clear()
+                history.steps.append(state.step)
                 history.loss.append(means[0])
                 history.triplet_accuracy.append(means[1])
-                tf.summary.scalar("loss", means[0], step=standing.step)
-                tf.summary.scalar("triplet_accuracy", means[1], step=standing.step)
+                tf.summary.scalar("loss", means[0], step=state.step)
+                tf.summary.scalar("triplet_accuracy", means[1], step=state.step)
                 progress.note("loss", means[0])
                 progress.note("accuracy", means[1])
             progress.advance()
-            if standing.step % parameters.checkpoint_every == 0 and standing.step < parameters.steps:
+            if state.step % parameters.checkpoint_every == 0 and state.step < parameters.steps:
                 writer.flush()
-                checkpoints.save(triplets, standing)
+                checkpoints.save(triplets, state)
     writer.close()
 
 
@@ -183,7 +182,7 @@ def _put(
         storage.delete(entry.path)
     for log in sorted((folder / "logs").iterdir()):
         storage.write_file(f"{directory}/logs/{log.name}", log)
-    storage.write(f"{directory}/history.json", (json.dumps(asdict(history), indent=1) + "\n").encode())
+    storage.write(f"{directory}/history.json", history.to_bytes())
     storage.write(f"{directory}/train.json", (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
     storage.write_file(f"{directory}/model.keras", folder / "model.keras")
 

@@ -63,7 +63,7 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Triplet:
+class DemoTriplet:
     faces: tuple[Face, Face, Face]
     type: str
     votes: tuple[int, ...]
@@ -83,7 +83,7 @@ class Scenario:
     """All pages, and the triplets of each split."""
 
     pages: tuple[Page, ...]
-    triplets: Mapping[str, tuple[Triplet, ...]]
+    triplets: Mapping[str, tuple[DemoTriplet, ...]]
 
     def expected_funnel(self, split: str) -> dict[str, int]:
         """What a run over this scenario should count, by the keys of ``fec run --json``."""
@@ -124,7 +124,7 @@ def scenario(portraits: int = 60, train_triplets: int = 300, eval_triplets: int 
     """
     chance = random.Random(seed)  # noqa: S311 - a demo, not a secret
     pages: list[Page] = []
-    triplets: dict[str, tuple[Triplet, ...]] = {}
+    triplets: dict[str, tuple[DemoTriplet, ...]] = {}
     for split, good, count in ((TRAIN, portraits, train_triplets), (EVAL, max(9, portraits // 3), eval_triplets)):
         stock = _stock(split, good, seed)
         pages += {face.page.path: face.page for face in stock}.values()
@@ -176,7 +176,7 @@ def _stock(split: str, good: int, seed: int) -> list[Face]:
     return faces
 
 
-def _triplets(stock: Sequence[Face], count: int, chance: random.Random) -> tuple[Triplet, ...]:
+def _triplets(stock: Sequence[Face], count: int, chance: random.Random) -> tuple[DemoTriplet, ...]:
     """Triplets that use every face of the stock; two of one person and, as odd one out, another."""
     people = {person: [face for face in stock if face.person == person] for person in PEOPLE}
     strangers = [face for face in stock if face.person is None]
@@ -199,7 +199,7 @@ def _triplets(stock: Sequence[Face], count: int, chance: random.Random) -> tuple
         place = chance.randrange(3)
         order = [first, second]
         order.insert(place, odd)
-        triplets.append(Triplet((order[0], order[1], order[2]), chance.choice(_TYPES), _votes(place + 1, number)))
+        triplets.append(DemoTriplet((order[0], order[1], order[2]), chance.choice(_TYPES), _votes(place + 1, number)))
     return tuple(triplets)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def share(pipeline: Any) -> Any:
+def deduplicate(pipeline: Any) -> Any:
     """Merge equal executors, then equal components, of a KFP pipeline in place; returns it.
 
     Executors that the platform treats differently are not equal.

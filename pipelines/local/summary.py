@@ -21,7 +21,7 @@ ACCURACY: Final = ("overall", "one_class", "two_class", "three_class")
 class Summary:
     """A finished run: the funnel by split, the share of eval triplets it gets right, and where to look.
 
-    ``by_pixels``: the eval triplets that
+    ``pixel_baseline``: the eval triplets that
     comparing pixels alone, without any model, gets right. ``report`` and ``model`` are full paths
     or URLs; ``seconds`` is the wall clock of this run alone.
     """
@@ -29,7 +29,7 @@ class Summary:
     root: str
     funnels: Mapping[str, Funnel]
     triplet_accuracy: Mapping[str, float | None]
-    by_pixels: Score
+    pixel_baseline: Score
     report: str
     model: str
     seconds: float
@@ -53,7 +53,7 @@ class Summary:
         lines += _lost("images", [funnel.outcomes.images for funnel in funnels], ImageOutcome.FETCHED)
         lines += _lost("faces", [funnel.outcomes.faces for funnel in funnels], FaceOutcome.OK)
         accuracy = [f"{name.replace('_', ' ')} {_percent(value)}" for name, value in self.triplet_accuracy.items()]
-        pixels = self.by_pixels
+        pixels = self.pixel_baseline
         lines += ["", f"triplet accuracy on {pixels.count:,} eval triplets: {', '.join(accuracy)}"]
         lines += [f"for comparison: chance {CHANCE:.1%}, pixels alone, without a model, {_percent(pixels.accuracy)}"]
         if pixels.above_chance:
@@ -73,7 +73,7 @@ def read(root: str, report: str, *, seconds: float) -> Summary:
         root=storage.root,
         funnels={split: read_funnel(storage, split) for split in layout.SPLITS},
         triplet_accuracy={name: metrics["triplet_accuracy"][name] for name in ACCURACY},
-        by_pixels=Score(round((metrics["by_pixels"] or 0) * evaluated), evaluated),
+        pixel_baseline=Score(round((metrics["by_pixels"] or 0) * evaluated), evaluated),
         report=f"{storage.root}/{layout.report_dir(run)}/report.html",
         model=f"{storage.root}/{layout.model_dir(run)}/model.keras",
         seconds=seconds,

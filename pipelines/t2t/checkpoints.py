@@ -15,7 +15,7 @@ STATE: Final = "checkpoint"
 _LAST: Final = re.compile(r'^model_checkpoint_path: "(?:.*/)?(model\.ckpt-(\d+))"', re.MULTILINE)
 
 
-class Checkpoints:
+class TrainerCheckpoints:
     """The checkpoints in ``folder``, where t2t-trainer writes them, and, for a remote root, below ``directory`` too."""
 
     def __init__(self, storage: Storage, directory: str, fingerprint: str, folder: Path) -> None:

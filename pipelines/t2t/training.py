@@ -24,7 +24,7 @@ from fec.record_files import RecordFiles
 from fec.records import SpoiledRecord, read_frames
 from fec.storage import Storage
 from pipelines.t2t import programs
-from pipelines.t2t.checkpoints import STATE, Checkpoints, state_of
+from pipelines.t2t.checkpoints import STATE, TrainerCheckpoints, state_of
 from pipelines.t2t.training_parameters import MODEL, Parameters
 
 CHANCE: Final = 1 / 3
@@ -65,7 +65,7 @@ def train(
     directory = layout.model_dir(run)
     workspace = f"{directory}/{fingerprint[:16]}"
     folder = storage.workspace(workspace)
-    checkpoints = Checkpoints(storage, f"{directory}/checkpoint", fingerprint, folder)
+    checkpoints = TrainerCheckpoints(storage, f"{directory}/checkpoint", fingerprint, folder)
     checkpoints.bring()
     with _data_dir(storage, records) as data_dir:
         try:
@@ -95,7 +95,7 @@ def _data_dir(storage: Storage, records: Mapping[str, RecordFiles]) -> Iterator[
 
 
 def _trained(
-    parameters: Parameters, data_dir: Path, folder: Path, checkpoints: Checkpoints, dev_triplets: int
+    parameters: Parameters, data_dir: Path, folder: Path, checkpoints: TrainerCheckpoints, dev_triplets: int
 ) -> Evaluation:
     """Run t2t-trainer until it has trained and evaluated; the last evaluation."""
     p = parameters
@@ -174,7 +174,7 @@ def _metrics(parameters: Parameters, evaluation: Evaluation, triplets: int, fold
     }
 
 
-def _put(storage: Storage, run: str, folder: Path, checkpoints: Checkpoints, metrics: Mapping[str, Any]) -> str:
+def _put(storage: Storage, run: str, folder: Path, checkpoints: TrainerCheckpoints, metrics: Mapping[str, Any]) -> str:
     """Store the last checkpoint, what belongs to it and the metrics; the checkpoint's SHA-256 in hex."""
     last = checkpoints.last()
     if last is None:

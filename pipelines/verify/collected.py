@@ -20,7 +20,7 @@ from fec.storage import Storage
 from pipelines.verify import stored
 from pipelines.verify.crops import Verified
 from pipelines.verify.findings import Fault, Findings
-from pipelines.verify.originals import Tried
+from pipelines.verify.originals import Originals
 from pipelines.verify.planned import Planned, wrong_labels
 
 _TRIPLETS: Final = "triplets.parquet"
@@ -29,7 +29,7 @@ _DIGESTS: Final = {_TRIPLETS: "triplets_sha256", layout.FACES_TABLE: "faces_sha2
 
 
 @dataclass(frozen=True)
-class Collected:
+class Collection:
     """The triplets in the order of the records (CollectedTriplet) and the faces they use
     (CollectedFace), as collect wrote them."""
 
@@ -39,8 +39,8 @@ class Collected:
 
 
 def check(
-    storage: Storage, split: str, planned: Planned, tried: Tried, verified: Verified, findings: Findings
-) -> Collected | None:
+    storage: Storage, split: str, planned: Planned, originals: Originals, verified: Verified, findings: Findings
+) -> Collection | None:
     """Hold the collection against all that it was made of; None if it is not there or not what was written."""
     collected = read(storage, split, findings)
     if collected is not None:
@@ -50,11 +50,11 @@ def check(
         findings.add(_wrong_triplets(f"{directory}/{_TRIPLETS}", collected))
         findings.add(_not_as_planned(f"{directory}/{_TRIPLETS}", collected, planned, verified))
         findings.add(_not_as_verified(f"{directory}/{layout.FACES_TABLE}", collected, verified))
-        findings.add(_wrong_funnel(f"{directory}/{_FUNNEL}", storage, collected, planned, tried, verified))
+        findings.add(_wrong_funnel(f"{directory}/{_FUNNEL}", storage, collected, planned, originals, verified))
     return collected
 
 
-def read(storage: Storage, split: str, findings: Findings) -> Collected | None:
+def read(storage: Storage, split: str, findings: Findings) -> Collection | None:
     """The collection, if it is as its marker says."""
     directory = layout.collect_dir(split)
     done = stored.marker(storage, directory, "collect", ("records", "record_shards"), tuple(_DIGESTS.values()))
@@ -80,10 +80,10 @@ def read(storage: Storage, split: str, findings: Findings) -> Collected | None:
     if isinstance(triplets, Fault) or isinstance(faces, Fault):
         findings.add(table for table in (triplets, faces) if isinstance(table, Fault))
         return None
-    return Collected(done, triplets, faces)
+    return Collection(done, triplets, faces)
 
 
-def _wrong_triplets(path: str, collected: Collected) -> Iterator[Fault]:
+def _wrong_triplets(path: str, collected: Collection) -> Iterator[Fault]:
     triplets, counts = collected.triplets, collected.done.counts
     rows, record_shards = len(triplets), counts["record_shards"]
     if rows != counts["records"]:
@@ -96,7 +96,7 @@ def _wrong_triplets(path: str, collected: Collected) -> Iterator[Fault]:
         yield Fault(path, f"{rows - len(lines):,} triplets occur more than once")
 
 
-def _not_as_planned(path: str, collected: Collected, planned: Planned, verified: Verified) -> Iterator[Fault]:
+def _not_as_planned(path: str, collected: Collection, planned: Planned, verified: Verified) -> Iterator[Fault]:
     """A triplet is collected if and only if it has a consensus and its three faces are ok."""
     if planned.triplets is None:
         return
@@ -123,7 +123,7 @@ def _not_as_planned(path: str, collected: Collected, planned: Planned, verified:
         yield Fault(path, f"has the triplets of lines {stored.some(extra)} ({len(extra):,}), which do not survive")
 
 
-def _not_as_verified(path: str, collected: Collected, verified: Verified) -> Iterator[Fault]:
+def _not_as_verified(path: str, collected: Collection, verified: Verified) -> Iterator[Fault]:
     faces, triplets = collected.faces, collected.triplets
     used = pc.unique(pa.chunked_array([chunk for name in FACE_COLUMNS for chunk in triplets[name].chunks], pa.string()))
     if len(lacking := used.filter(pc.invert(pc.is_in(used, faces["face_id"])))):
@@ -141,7 +141,7 @@ def _not_as_verified(path: str, collected: Collected, verified: Verified) -> Ite
 
 
 def _wrong_funnel(
-    path: str, storage: Storage, collected: Collected, planned: Planned, tried: Tried, verified: Verified
+    path: str, storage: Storage, collected: Collection, planned: Planned, originals: Originals, verified: Verified
 ) -> Iterator[Fault]:
     """The funnel against its marker, and against the manifests as far as those are complete."""
     counts = collected.done.counts
@@ -152,15 +152,15 @@ def _wrong_funnel(
         return
     if funnel.counts != dict(counts):
         yield Fault(path, "counts other than those of the marker beside it")
-    for name, number in _counted(planned, tried, verified, collected).items():
+    for name, number in _counted(planned, originals, verified, collected).items():
         if counts.get(name) != number:
             yield Fault(path, f"{name} {counts.get(name)}, but the manifests have {number:,}: collect again")
 
 
-def _counted(planned: Planned, tried: Tried, verified: Verified, collected: Collected) -> Mapping[str, int]:
+def _counted(planned: Planned, originals: Originals, verified: Verified, collected: Collection) -> Mapping[str, int]:
     counted = {"images": planned.done.counts["images"], "triplets": planned.done.counts["triplets"]}
-    if tried.complete:
-        counted["fetched"] = tried.outcomes[ImageOutcome.FETCHED]
+    if originals.complete:
+        counted["fetched"] = originals.outcomes[ImageOutcome.FETCHED]
     if verified.complete:
         outcomes = Counter(verified.faces["outcome"].to_pylist())
         counted |= {"faces": len(verified.faces), "faces_ok": outcomes[FaceOutcome.OK]}

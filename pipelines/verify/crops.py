@@ -21,7 +21,7 @@ from fec.rows import VerifiedFace
 from fec.storage import Storage
 from pipelines.verify import stored
 from pipelines.verify.findings import Fault, Findings
-from pipelines.verify.originals import Tried
+from pipelines.verify.originals import Originals
 from pipelines.verify.planned import Planned
 
 # All but the boxes and the small pictures of what was rejected.
@@ -53,7 +53,7 @@ class _Shard:
     crops: frozenset[str] = frozenset()
 
 
-def check(storage: Storage, split: str, planned: Planned, tried: Tried, findings: Findings) -> Verified:
+def check(storage: Storage, split: str, planned: Planned, originals: Originals, findings: Findings) -> Verified:
     """Read every crop of the plan's finished shards back."""
     shards = range(planned.num_shards)
     found = []
@@ -68,12 +68,12 @@ def check(storage: Storage, split: str, planned: Planned, tried: Tried, findings
             if isinstance(holds.done, Done) and isinstance(holds.faces, pa.Table):
                 directory = layout.faces_dir(split, shard)
                 findings.add(_of_another_run(directory, holds.done, holds.faces))
-                findings.add(_not_as_planned(directory, shard, holds.faces, planned, tried))
+                findings.add(_not_as_planned(directory, shard, holds.faces, planned, originals))
                 findings.add(_strays(directory, holds))
                 found.append(holds.faces.append_column("shard", pa.array(np.full(len(holds.faces), shard, np.int32))))
             progress.advance()
     findings.progress(split, "crops", planned.num_shards - len(unfinished), planned.num_shards)
-    if lost := sorted(tried.unfinished - unfinished):
+    if lost := sorted(originals.unfinished - unfinished):
         findings.fault(
             f"images/{split}", f"no marker in the shards {stored.some(lost)}, though their faces are verified"
         )
@@ -107,7 +107,9 @@ def _of_another_run(directory: str, done: Done, faces: pa.Table) -> Iterator[Fau
         yield Fault(f"{directory}/{layout.DONE}", f"counts {dict(done.counts)} where {layout.FACES_TABLE} has {counts}")
 
 
-def _not_as_planned(directory: str, shard: int, faces: pa.Table, planned: Planned, tried: Tried) -> Iterator[Fault]:
+def _not_as_planned(
+    directory: str, shard: int, faces: pa.Table, planned: Planned, originals: Originals
+) -> Iterator[Fault]:
     path = f"{directory}/{layout.FACES_TABLE}"
     strange = sorted(set(faces["outcome"].to_pylist()) - set(FaceOutcome))
     if strange:
@@ -133,8 +135,9 @@ def _not_as_planned(directory: str, shard: int, faces: pa.Table, planned: Planne
             other = pc.or_(other, pc.fill_null(pc.not_equal(faces["crop_name"], plan["crop_name"]), False))
             if len(wrong := faces["face_id"].filter(other)):
                 yield Fault(path, f"the image or the crop's name is not the planned one: {stored.some(wrong)}")
-    if tried.complete and len(wrong := ok["face_id"].filter(pc.invert(pc.is_in(ok["image_id"], tried.fetched)))):
-        yield Fault(path, f"faces are verified whose image was not fetched: {stored.some(wrong)}")
+    unfetched = ok["face_id"].filter(pc.invert(pc.is_in(ok["image_id"], originals.fetched)))
+    if originals.complete and len(unfetched):
+        yield Fault(path, f"faces are verified whose image was not fetched: {stored.some(unfetched)}")
 
 
 def _strays(directory: str, holds: _Shard) -> Iterator[Fault]:

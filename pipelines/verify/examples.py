@@ -118,7 +118,7 @@ class IdTripletReader:
         number, self.seen = self.seen, self.seen + 1
         try:
             example = decode_example(payload)
-            ids = _all(example, face_records.FACES, bytes, 3)
+            ids = _all(example, face_records.FACE_IDS, bytes, 3)
             odd, kind = _one(example, records.TRIPLET_CODE, int), _one(example, records.TYPE, int)
             votes = _all(example, face_records.VOTES, int, 3)
         except ValueError as error:

@@ -32,7 +32,7 @@ _BLOCK: Final = tarfile.BLOCKSIZE
 
 
 @dataclass(frozen=True)
-class Tried:
+class Originals:
     """What became of a split's planned images: how many came to which outcome, and the ids of those fetched.
 
     ``unfinished`` are the shards without a marker; ``complete`` says that there is none, and that every manifest
@@ -56,7 +56,7 @@ class _Segment:
     sha256: str | None = None
 
 
-def check(storage: Storage, split: str, planned: Planned | None, findings: Findings) -> Tried | None:
+def check(storage: Storage, split: str, planned: Planned | None, findings: Findings) -> Originals | None:
     """Read every original of the split back, those that only an earlier plan wanted too; None without a plan."""
     segments = _segments(storage, split)
     findings.add(_read_manifests(storage, segments))
@@ -144,7 +144,7 @@ def _is_header_of(block: bytes, image_id: str, length: int) -> bool:
 
 def _check_shards(
     storage: Storage, split: str, planned: Planned, segments: list[_Segment], findings: Findings
-) -> Tried:
+) -> Originals:
     """The manifests of each finished shard against its marker and the plan."""
     by_shard: dict[int, list[_Segment]] = {shard: [] for shard in range(planned.num_shards)}
     for segment in segments:
@@ -177,7 +177,7 @@ def _check_shards(
         complete += 1
     findings.progress(split, "originals", planned.num_shards - len(unfinished), planned.num_shards)
     fetched_ids = pa.array(fetched, pa.string())
-    return Tried(outcomes, fetched_ids, frozenset(unfinished), complete == planned.num_shards)
+    return Originals(outcomes, fetched_ids, frozenset(unfinished), complete == planned.num_shards)
 
 
 def _other_manifests(directory: str, done: Done, segments: list[_Segment]) -> Iterator[Fault]:

@@ -15,7 +15,7 @@ from fec.record_families import Kind, RecordFamily
 from fec.records import SpoiledRecord, read_frames
 from fec.rows import CollectedTriplet
 from fec.storage import Storage
-from pipelines.verify.collected import Collected
+from pipelines.verify.collected import Collection
 from pipelines.verify.examples import FaceReader, IdTripletReader, TripletReader
 from pipelines.verify.findings import Fault, Findings
 from pipelines.verify.pictures import Pictures
@@ -46,7 +46,7 @@ class Context:
 
     storage: Storage
     sizes: Mapping[str, int]
-    collected: Collected | None
+    collected: Collection | None
     findings: Findings
     pictures: dict[tuple[int, int] | None, Pictures]
 

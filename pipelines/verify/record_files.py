@@ -16,7 +16,7 @@ from fec.progress import track
 from fec.record_families import Kind, RecordFamily, made_from
 from fec.storage import Storage
 from pipelines.verify import face_layout, stored
-from pipelines.verify.collected import Collected
+from pipelines.verify.collected import Collection
 from pipelines.verify.findings import Fault, Findings
 from pipelines.verify.record_content import Context, MarkedFile, read_content
 
@@ -24,7 +24,7 @@ _MARKERS: Final = "records/_done/"
 _DETAILS: Final = ("collect", "preset", "image_size", "jpeg_quality", "sha256")
 
 
-def check(storage: Storage, split: str, collected: Collected | None, findings: Findings) -> None:
+def check(storage: Storage, split: str, collected: Collection | None, findings: Findings) -> None:
     """Read every record file of every preset and layout back."""
     sizes = {entry.path: entry.size for entry in storage.list("records")}
     context = Context(storage, sizes, collected, findings, {})
@@ -63,7 +63,7 @@ def check(storage: Storage, split: str, collected: Collected | None, findings: F
             findings.add(_wrong_together(family, collected, read))
 
 
-def _families(split: str, collected: Collected | None, sizes: Mapping[str, int]) -> list[RecordFamily]:
+def _families(split: str, collected: Collection | None, sizes: Mapping[str, int]) -> list[RecordFamily]:
     """The families of all presets; without a collection, as the names of the files have it."""
     families = []
     for preset in PRESETS.values():
@@ -152,7 +152,7 @@ def _wrong_marker(context: Context, family: RecordFamily, number: int, done: Don
 
 
 def _wrong_together(
-    family: RecordFamily, collected: Collected, read: Mapping[tuple[str, Kind], face_layout.Files]
+    family: RecordFamily, collected: Collection, read: Mapping[tuple[str, Kind], face_layout.Files]
 ) -> Iterator[Fault]:
     """What only all files of a family together, or faces and ids together, can show."""
     files = read[family.preset, family.kind]

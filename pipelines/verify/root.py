@@ -7,7 +7,7 @@ from fec.errors import ConfigurationError
 from fec.layout import EVAL, SPLITS, TRAIN
 from fec.storage import Storage
 from pipelines.verify import collected, crops, originals, planned, record_files, splits
-from pipelines.verify.collected import Collected
+from pipelines.verify.collected import Collection
 from pipelines.verify.findings import Findings
 
 # Folders of the steps whose output is read back.
@@ -29,7 +29,7 @@ def verify(storage: Storage) -> Findings:
     return findings
 
 
-def _verify_split(storage: Storage, split: str, findings: Findings) -> Collected | None:
+def _verify_split(storage: Storage, split: str, findings: Findings) -> Collection | None:
     """What collect kept of the split, if that is whole."""
     plan = planned.check(storage, split, findings)
     tried = originals.check(storage, split, plan, findings)

@@ -10,13 +10,13 @@ from fec import layout
 from fec.layout import EVAL, TRAIN
 from fec.rows import FACE_COLUMNS
 from pipelines.verify import stored
-from pipelines.verify.collected import Collected
+from pipelines.verify.collected import Collection
 from pipelines.verify.findings import Findings, Shared
 
 _MEND = f"annotations: take out of those of {TRAIN} or {EVAL} what both have"
 
 
-def check(train: Collected, evaluation: Collected, findings: Findings) -> None:
+def check(train: Collection, evaluation: Collection, findings: Findings) -> None:
     """Count what the collected triplets of both splits share, and name shared faces and triplets as faults."""
     faces = _both(train.faces["face_id"], evaluation.faces["face_id"])
     photographs = _both(train.faces["image_id"], evaluation.faces["image_id"])

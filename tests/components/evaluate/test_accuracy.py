@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.evaluate.accuracy import Score, Triplet, odd_ones_out, scores
+from components.evaluate.accuracy import EvalTriplet, Score, odd_ones_out, scores
 
 EMBEDDINGS = {name: np.array([place]) for name, place in {"a": 0.0, "b": 1.0, "c": 3.0, "d": 2.0}.items()}
 
@@ -14,17 +14,21 @@ EMBEDDINGS = {name: np.array([place]) for name, place in {"a": 0.0, "b": 1.0, "c
     ("faces", "odd"), [(("a", "b", "c"), 3), (("c", "a", "b"), 1), (("b", "c", "a"), 2), (("a", "b", "d"), 0)]
 )
 def test_the_odd_one_out_is_what_the_strictly_closest_pair_leaves_out(faces: tuple[str, str, str], odd: int) -> None:
-    assert odd_ones_out([Triplet(faces, 1, 1)], EMBEDDINGS) == [odd]
+    assert odd_ones_out([EvalTriplet(faces, 1, 1)], EMBEDDINGS) == [odd]
 
 
 def test_a_collapsed_model_is_never_right() -> None:
-    triplets = [Triplet(("a", "b", "c"), odd, 1) for odd in (1, 2, 3)]
+    triplets = [EvalTriplet(("a", "b", "c"), odd, 1) for odd in (1, 2, 3)]
     answers = odd_ones_out(triplets, dict.fromkeys("abc", np.ones(16)))
     assert scores(triplets, answers)["overall"] == Score(0, 3)
 
 
 def test_scores_are_kept_apart_by_type_and_absent_types_have_no_accuracy() -> None:
-    triplets = [Triplet(("a", "b", "c"), 3, 1), Triplet(("a", "b", "c"), 1, 1), Triplet(("a", "b", "c"), 3, 2)]
+    triplets = [
+        EvalTriplet(("a", "b", "c"), 3, 1),
+        EvalTriplet(("a", "b", "c"), 1, 1),
+        EvalTriplet(("a", "b", "c"), 3, 2),
+    ]
     found = scores(triplets, [3, 3, 3])
     assert (found["overall"], found["one_class"], found["two_class"]) == (Score(2, 3), Score(1, 2), Score(1, 1))
     assert found["three_class"].accuracy is None

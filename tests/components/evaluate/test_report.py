@@ -19,12 +19,13 @@ from components.evaluate import charts, report
 from components.evaluate.accuracy import Score
 from components.evaluate.component import evaluate as evaluate_component
 from components.evaluate.embedding import embedded
-from components.evaluate.gathering import Crop, History, Shared
+from components.evaluate.report_data import Shared, ShownCrop
 from components.evaluate.step import Parameters, run
 from components.train.input_pipeline import decode
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
 from fec.funnel import Funnel, Outcomes
+from fec.history import History
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.record_files import record_files
 from fec.records import read_frames
@@ -57,10 +58,10 @@ def content(text: str) -> report.Content:
         run=text,
         funnels={split: funnel(text) for split in layout.SPLITS},
         scores={name: Score(0, 0) for name in ("overall", "one_class", "two_class", "three_class")},
-        by_pixels=Score(0, 0),
+        pixel_baseline=Score(0, 0),
         shared=Shared(1, 0),
-        accepted=[Crop(b"\xff\xd8", text, text, text)],
-        rejected=[Crop(b"\xff\xd8", text, text, text)],
+        accepted=[ShownCrop(b"\xff\xd8", text, text, text)],
+        rejected=[ShownCrop(b"\xff\xd8", text, text, text)],
         shown_triplets=([], []),
         history=History([], [], []),
         provenance={text: text},
@@ -125,7 +126,7 @@ def test_a_finished_report_is_skipped_without_tensorflow(finished_root: Path) ->
 
 @pytest.mark.parametrize(("right", "said"), [(90, True), (33, False)])
 def test_a_set_that_pixels_alone_answer_is_said_to_tell_little(right: int, said: bool) -> None:
-    text = report.page(replace(content("plain"), by_pixels=Score(right, 100)))
+    text = report.page(replace(content("plain"), pixel_baseline=Score(right, 100)))
     assert ("without looking at an expression" in text) is said
 
 

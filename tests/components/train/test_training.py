@@ -21,7 +21,7 @@ from kfp import dsl
 from moto.server import ThreadedMotoServer
 
 from components.train import models
-from components.train.checkpoints import Checkpoints, History, Standing
+from components.train.checkpoints import Checkpoints, TrainingState
 from components.train.component import train as train_component
 from components.train.loss import triplet_accuracy
 from components.train.parameters import MODELS
@@ -29,6 +29,7 @@ from components.train.step import Parameters, run
 from components.train.work import compiled
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
+from fec.history import History
 from fec.record_files import record_files
 from fec.storage import open_storage
 from tests.components.train.conftest import SIZE, drawn_triplet, write_root
@@ -245,10 +246,10 @@ def test_another_machine_goes_on_from_the_checkpoint_in_the_bucket(bucket: str, 
     there.mkdir()
     trained = compiled("tiny", SIZE, 10, 1e-3, seed=1)
     for step in (4, 8):
-        standing = Standing(step, History([4], [0.3], [0.5]), [(0.2, 0.6)])
-        Checkpoints(storage, "models/x/checkpoint", "f" * 64, here).save(trained, standing)
+        state = TrainingState(step, History([4], [0.3], [0.5]), [(0.2, 0.6)])
+        Checkpoints(storage, "models/x/checkpoint", "f" * 64, here).save(trained, state)
     fresh = compiled("tiny", SIZE, 10, 1e-3, seed=2)
-    assert Checkpoints(storage, "models/x/checkpoint", "f" * 64, there).restore(fresh) == standing
+    assert Checkpoints(storage, "models/x/checkpoint", "f" * 64, there).restore(fresh) == state
     for ours, theirs in zip(trained.get_weights(), fresh.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
     assert [path.name for path in there.glob("*.h5")] == ["8.weights.h5"]
@@ -257,7 +258,7 @@ def test_another_machine_goes_on_from_the_checkpoint_in_the_bucket(bucket: str, 
 def test_a_checkpoint_of_other_parameters_is_not_gone_on_from(bucket: str, tmp_path: Path) -> None:
     storage = open_storage(bucket)
     model = compiled("tiny", SIZE, 10, 1e-3, seed=1)
-    Checkpoints(storage, "models/x/checkpoint", "f" * 64, tmp_path).save(model, Standing(4))
+    Checkpoints(storage, "models/x/checkpoint", "f" * 64, tmp_path).save(model, TrainingState(4))
     (tmp_path / "other").mkdir()
     other = Checkpoints(storage, "models/x/checkpoint", "0" * 64, tmp_path / "other")
-    assert other.restore(model) == Standing()
+    assert other.restore(model) == TrainingState()

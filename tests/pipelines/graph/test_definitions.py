@@ -4,7 +4,7 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
-from pipelines.graph.definitions import share
+from pipelines.graph.definitions import deduplicate
 
 
 @dsl.component(base_image="python:3.11")
@@ -48,7 +48,7 @@ def names(pipeline: Any) -> tuple[list[str], list[str]]:
 def test_equal_definitions_become_one_that_every_task_refers_to() -> None:
     pipeline = with_uses(60, 60)
     assert len(names(pipeline)[1]) == 4
-    share(pipeline)
+    deduplicate(pipeline)
     components, executors = names(pipeline)
     assert (len(executors), components) == (2, ["comp-double", "comp-minus-twice", "comp-negate"])
     tasks = pipeline.pipeline_spec.root.dag.tasks
@@ -57,14 +57,14 @@ def test_equal_definitions_become_one_that_every_task_refers_to() -> None:
 
 
 def test_what_the_platform_treats_differently_stays_apart() -> None:
-    pipeline = share(with_uses(60, 90))
+    pipeline = deduplicate(with_uses(60, 90))
     settings = pipeline.platform_spec.platforms["kubernetes"].deployment_spec.executors
     assert sorted(int(value["activeDeadlineSeconds"]) for value in settings.values()) == [60, 90]
     assert len(names(pipeline)[1]) == 3
 
 
 def test_every_reference_leads_somewhere() -> None:
-    spec = share(with_uses(60, 90, 60)).pipeline_spec
+    spec = deduplicate(with_uses(60, 90, 60)).pipeline_spec
     executors = spec.deployment_spec["executors"].keys()
     for component in [spec.root, *spec.components.values()]:
         assert not component.executor_label or component.executor_label in executors

@@ -15,7 +15,7 @@ OUTCOMES = {
 }
 
 
-def finished(tmp_path: Path, by_pixels: float | None) -> Summary:
+def finished(tmp_path: Path, pixel_baseline: float | None) -> Summary:
     for split in ("train", "eval"):
         folder = tmp_path / "collect" / split
         folder.mkdir(parents=True)
@@ -23,7 +23,7 @@ def finished(tmp_path: Path, by_pixels: float | None) -> Summary:
     report = tmp_path / "reports" / "tiny-0"
     report.mkdir(parents=True)
     accuracy = {"overall": 0.5, "one_class": 0.25, "two_class": 0.75, "three_class": None}
-    metrics = {"triplet_accuracy": accuracy, "counts": {"overall": 43}, "by_pixels": by_pixels}
+    metrics = {"triplet_accuracy": accuracy, "counts": {"overall": 43}, "by_pixels": pixel_baseline}
     (report / "metrics.json").write_text(json.dumps(metrics))
     return read(str(tmp_path), str(report / "report.html"), seconds=12.3456)
 
@@ -62,6 +62,6 @@ def test_text_says_it_for_a_person(summary: Summary, line: str) -> None:
 
 @pytest.mark.parametrize(("by_pixels", "cautious"), [(42 / 43, True), (16 / 43, False), (None, False)])
 def test_an_accuracy_that_pixels_alone_reach_is_not_left_to_impress(
-    tmp_path: Path, by_pixels: float | None, cautious: bool
+    tmp_path: Path, pixel_baseline: float | None, cautious: bool
 ) -> None:
-    assert ("the accuracy says little" in finished(tmp_path, by_pixels).as_text()) is cautious
+    assert ("the accuracy says little" in finished(tmp_path, pixel_baseline).as_text()) is cautious

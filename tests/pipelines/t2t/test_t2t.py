@@ -18,7 +18,7 @@ from kfp import compiler, dsl
 from fec import images
 from fec.storage import open_storage
 from pipelines.t2t import component, datagen_step, training_step
-from pipelines.t2t.checkpoints import Checkpoints
+from pipelines.t2t.checkpoints import TrainerCheckpoints
 from pipelines.t2t.training import Evaluation
 from tests.components.train.conftest import write_root
 from tests.fec.conftest import BUCKET, google_emulator, use_google
@@ -141,12 +141,12 @@ def checkpoint(folder: Path, step: int) -> None:
 def test_another_machine_gets_the_last_checkpoint_of_a_bucket(use_google: None, tmp_path: Path) -> None:
     storage = open_storage(f"gs://{BUCKET}/t2t-checkpoints")
     here, there = tmp_path / "here", tmp_path / "there"
-    ours = Checkpoints(storage, "models/run/checkpoint", "f" * 64, here)
+    ours = TrainerCheckpoints(storage, "models/run/checkpoint", "f" * 64, here)
     for step in (10, 20):
         checkpoint(here, step)
         ours.keep()
     there.mkdir()
-    theirs = Checkpoints(storage, "models/run/checkpoint", "f" * 64, there)
+    theirs = TrainerCheckpoints(storage, "models/run/checkpoint", "f" * 64, there)
     theirs.bring()
     last = theirs.last()
     assert last is not None
@@ -159,8 +159,8 @@ def test_another_machine_gets_the_last_checkpoint_of_a_bucket(use_google: None, 
 def test_a_checkpoint_of_another_training_is_not_taken(use_google: None, tmp_path: Path) -> None:
     storage = open_storage(f"gs://{BUCKET}/t2t-others")
     checkpoint(tmp_path / "here", 10)
-    Checkpoints(storage, "models/run/checkpoint", "f" * 64, tmp_path / "here").keep()
+    TrainerCheckpoints(storage, "models/run/checkpoint", "f" * 64, tmp_path / "here").keep()
     (tmp_path / "there").mkdir()
-    other = Checkpoints(storage, "models/run/checkpoint", "0" * 64, tmp_path / "there")
+    other = TrainerCheckpoints(storage, "models/run/checkpoint", "0" * 64, tmp_path / "there")
     other.bring()
     assert other.last() is None

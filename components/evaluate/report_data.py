@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import cv2
 import numpy as np
 
-from components.evaluate.accuracy import Triplet
+from components.evaluate.accuracy import EvalTriplet
 from fec import layout, tables
 from fec.done import read_done
 from fec.errors import RunFailed
@@ -23,9 +23,8 @@ from fec.storage import Storage
 from fec.urls import host_of
 
 THUMBNAIL: Final = 96
-ACCEPTED: Final = 24
-REJECTED: Final = 24
-TRIPLETS: Final = 4
+SHOWN_CROPS: Final = 24
+SHOWN_TRIPLETS: Final = 4
 # Shards the samples are taken from: enough for variety, few enough to read.
 SAMPLED_SHARDS: Final = 40
 # Details and hosts come from the network, and may be long.
@@ -43,7 +42,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Crop:
+class ShownCrop:
     """A crop to show: a small JPEG, what became of it and why, and the host it came from."""
 
     jpeg: bytes
@@ -56,7 +55,7 @@ class Crop:
 class AnsweredTriplet:
     """An eval triplet and the model's odd one out (0: a tie)."""
 
-    triplet: Triplet
+    triplet: EvalTriplet
     answer: int
 
     @property
@@ -73,15 +72,6 @@ class ShownTriplet:
     answer: int
 
 
-@dataclass(frozen=True)
-class History:
-    """Training curves."""
-
-    steps: Sequence[int]
-    loss: Sequence[float]
-    triplet_accuracy: Sequence[float]
-
-
 def shared(storage: Storage) -> Shared:
     """Photographs and faces that occur in the records of both splits."""
     used = [
@@ -90,11 +80,6 @@ def shared(storage: Storage) -> Shared:
     ]
     both = [set(used[0][name].to_pylist()) & set(used[1][name].to_pylist()) for name in ("image_id", "face_id")]
     return Shared(len(both[0]), len(both[1]))
-
-
-def history(storage: Storage, run: str) -> History:
-    """The training curves of a run."""
-    return History(**json.loads(storage.read(f"{layout.model_dir(run)}/history.json")))
 
 
 def provenance(storage: Storage, run: str, records: RecordFiles) -> dict[str, str]:
@@ -125,37 +110,37 @@ def provenance(storage: Storage, run: str, records: RecordFiles) -> dict[str, st
     return rows
 
 
-def accepted(storage: Storage) -> list[Crop]:
+def accepted_crops(storage: Storage) -> list[ShownCrop]:
     """Some crops that were kept, with the detector's confidence."""
     crops = []
-    for shard, row in _sample(storage, ACCEPTED, lambda outcome: outcome == FaceOutcome.OK):
+    for shard, row in _sample(storage, SHOWN_CROPS, lambda outcome: outcome == FaceOutcome.OK):
         path = f"{layout.faces_dir(TRAIN, shard)}/{row['crop_name']}"
         try:
             small = _small(storage.read(path))
         except FileNotFoundError:
             raise RunFailed(f"{path} is missing: run the faces step again") from None
         if small:
-            crops.append(Crop(small, row["outcome"], f"{row['confidence']:.2f}", row["host"]))
+            crops.append(ShownCrop(small, row["outcome"], f"{row['confidence']:.2f}", row["host"]))
     return crops
 
 
-def rejected(storage: Storage) -> list[Crop]:
+def rejected_crops(storage: Storage) -> list[ShownCrop]:
     """Some crops that were thrown away, and why."""
     crops = []
-    for _, row in _sample(storage, REJECTED, lambda outcome: outcome != FaceOutcome.OK):
+    for _, row in _sample(storage, SHOWN_CROPS, lambda outcome: outcome != FaceOutcome.OK):
         small = _small(row["thumbnail"])
         if small:
-            crops.append(Crop(small, row["outcome"], _bounded(row["detail"]), row["host"]))
+            crops.append(ShownCrop(small, row["outcome"], _bounded(row["detail"]), row["host"]))
     return crops
 
 
 def chosen_triplets(
-    triplets: Sequence[Triplet], answers: Sequence[int]
+    triplets: Sequence[EvalTriplet], answers: Sequence[int]
 ) -> tuple[list[AnsweredTriplet], list[AnsweredTriplet]]:
     """Some eval triplets the model got right, and some it got wrong."""
     answered = [AnsweredTriplet(triplet, answer) for triplet, answer in zip(triplets, answers, strict=True)]
     right, wrong = (
-        _by_hash((a for a in answered if a.right is wanted), lambda a: " ".join(a.triplet.faces), TRIPLETS)
+        _by_hash((a for a in answered if a.right is wanted), lambda a: " ".join(a.triplet.faces), SHOWN_TRIPLETS)
         for wanted in (True, False)
     )
     return right, wrong
