@@ -14,8 +14,10 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 import google_crc32c
+from google.protobuf.message import DecodeError
 
 from fec.errors import RunFailed
+from fec.example_message import example_class
 
 IMAGES: Final = ("image/a", "image/b", "image/c")
 IMAGE_IDS: Final = ("image/a/id", "image/b/id", "image/c/id")
@@ -79,17 +81,14 @@ def encode_example(features: Mapping[str, Values]) -> bytes:
 
 def decode_example(payload: bytes) -> dict[str, list[bytes] | list[int] | list[float]]:
     """The features of a serialised ``tf.train.Example`` by name; ValueError if it is none."""
+    try:
+        example = example_class().FromString(payload)
+    except DecodeError:
+        raise ValueError("not a tf.train.Example") from None
     features: dict[str, list[bytes] | list[int] | list[float]] = {}
-    for number, field in _fields(payload):
-        if number != 1 or not isinstance(field, bytes):
-            continue
-        for inner, entry in _fields(field):
-            if inner == 1 and isinstance(entry, bytes):
-                parts = dict(_fields(entry))
-                name, value = parts.get(1, b""), parts.get(2, b"")
-                if not isinstance(name, bytes) or not isinstance(value, bytes):
-                    raise ValueError("not a tf.train.Example: a feature of another shape")
-                features[name.decode()] = _decode_feature(value)
+    for name, feature in example.features.feature.items():
+        kind = feature.WhichOneof("kind")
+        features[name] = list(getattr(feature, kind).value) if kind else []
     return features
 
 
@@ -162,31 +161,6 @@ def _feature(values: Values) -> bytes:
     return _delimited(3, _delimited(1, b"".join(_varint(int(value) & 0xFFFFFFFFFFFFFFFF) for value in values)))
 
 
-def _decode_feature(value: bytes) -> list[bytes] | list[int] | list[float]:
-    for kind, content in _fields(value):
-        if not isinstance(content, bytes):
-            break
-        if kind == 1:
-            return [item for _, item in _fields(content) if isinstance(item, bytes)]
-        packed = b"".join(item for _, item in _fields(content) if isinstance(item, bytes))
-        if kind == 2:
-            if len(packed) % 4:
-                raise ValueError("not a tf.train.Example: a float of less than four bytes")
-            return list(struct.unpack(f"<{len(packed) // 4}f", packed))
-        if kind == 3:
-            return _unpacked(packed)
-    return []
-
-
-def _unpacked(packed: bytes) -> list[int]:
-    numbers = []
-    offset = 0
-    while offset < len(packed):
-        number, offset = _read_varint(packed, offset)
-        numbers.append(number - (1 << 64) if number >> 63 else number)
-    return numbers
-
-
 def _delimited(field: int, content: bytes) -> bytes:
     return b"".join((_varint(field << 3 | 2), _varint(len(content)), content))
 
@@ -198,38 +172,3 @@ def _varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
-
-
-def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        if offset >= len(data) or shift > 63:
-            raise ValueError("not a tf.train.Example: a number that does not end")
-        byte = data[offset]
-        offset += 1
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return number, offset
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """The fields of a protobuf message: number and content."""
-    offset = 0
-    while offset < len(data):
-        key, offset = _read_varint(data, offset)
-        kind = key & 7
-        if kind == 0:
-            number, offset = _read_varint(data, offset)
-            yield key >> 3, number
-            continue
-        if kind == 2:
-            length, offset = _read_varint(data, offset)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"not a tf.train.Example: wire type {kind}")
-        if offset + length > len(data):
-            raise ValueError("not a tf.train.Example: cut off")
-        yield key >> 3, data[offset : offset + length]
-        offset += length
