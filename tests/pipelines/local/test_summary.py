@@ -60,7 +60,7 @@ def test_text_says_it_for_a_person(summary: Summary, line: str) -> None:
     assert line in summary.as_text().splitlines()
 
 
-@pytest.mark.parametrize(("by_pixels", "cautious"), [(42 / 43, True), (16 / 43, False), (None, False)])
+@pytest.mark.parametrize(("pixel_baseline", "cautious"), [(42 / 43, True), (16 / 43, False), (None, False)])
 def test_an_accuracy_that_pixels_alone_reach_is_not_left_to_impress(
     tmp_path: Path, pixel_baseline: float | None, cautious: bool
 ) -> None:
