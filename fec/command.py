@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
+import os
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
+from fec import log
 from fec.errors import ConfigurationError, FecError
 from fec.parameters import StepParameters, WrongValue, nested, plain_type, rules_of, with_options
 from fec.progress import event
@@ -81,7 +82,13 @@ def main(
     parameters: type[P], run: Callable[[P], Any], prog: str, description: str, argv: Sequence[str] | None = None
 ) -> None:
     """Run a step as a command: its result as JSON on stdout, a user's mistake as one line and exit code 2."""
-    options = parser_for(parameters, prog, description).parse_args(argv)
+    parser = parser_for(parameters, prog, description)
+    parser.add_argument(
+        "--log-level", choices=log.LEVELS, help=f"least severe lines to log (default: {log.LEVEL}, or else info)"
+    )
+    options = parser.parse_args(argv)
+    if options.log_level:
+        os.environ[log.LEVEL] = options.log_level  # for all that the step starts, too
     with reported():
         asked = parameters_from(parameters, options)
         with _recorded(getattr(parameters, "step", prog), vars(asked)):
@@ -122,12 +129,13 @@ def _recorded(step: str, values: Mapping[str, Any]) -> AbstractContextManager[No
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn an FecError into one line on stderr and its exit code, without a traceback."""
+    """Log what the body says (fec.log), and turn an FecError into one line and its exit code, without a traceback."""
     try:
+        log.start()
         yield
     except FecError as error:
-        if sys.stderr.isatty():
-            print(f"error: {error}", file=sys.stderr)
-        else:
-            event("error", str(error), severity="ERROR", exit_code=error.exit_code)
+        event("error", str(error), severity="ERROR", exit_code=error.exit_code)
         raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        event("crashed", f"{type(error).__name__}: {error}", severity="ERROR")
+        raise

@@ -1,24 +1,22 @@
-"""What long work says while it runs: a bar in a terminal, one JSON object a line everywhere else.
-
-The keys ``severity`` and ``message`` are what Cloud Logging reads; ``event`` and the rest are for
-programs (``fec run`` draws its own progress from them).
-"""
+"""What long work says while it runs: events, and how far a task is. fec.log brings them to who reads them."""
 
 from __future__ import annotations
 
-import json
-import sys
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, Final
 
-# Seconds between two progress lines of one task: few at first, and ever more, so that a pod's log stays short (ten
-# hours are about a thousand lines).
+from fec import log
+
+# Seconds between two progress lines of one task in a log: few at first, and ever more, so that a pod's log stays
+# short (ten hours are about a thousand lines).
 INTERVAL: Final = 2.0
 MAX_INTERVAL: Final = 60.0
 _INTERVAL_SHARE: Final = 0.01
+# The same for a person at a terminal.
+_LIVE_INTERVAL: Final = 0.1
 
 _listeners: list[Callable[[Mapping[str, Any]], None]] = []
 
@@ -39,14 +37,18 @@ def heard_by(listener: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
 
 
 def event(name: str, message: str, *, severity: str = "INFO", **fields: Any) -> None:
-    """Say that something happened: one line for a person in a terminal, one JSON object otherwise."""
+    """Say that something happened: ``message`` is for people, ``name`` and ``fields`` are for programs."""
     for listener in _listeners:
         listener({"event": name, "message": message, **fields})
-    if sys.stderr.isatty():
-        print(message, file=sys.stderr)
-        return
-    value = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "severity": severity, "event": name}
-    print(json.dumps(value | {"message": message} | fields), file=sys.stderr, flush=True)
+    log.start()
+    level = logging.getLevelNamesMapping()[severity]
+    log.LOGGER.log(level, "%s", message, extra={"event": name, "fields": fields})
+
+
+def repeat(said: Mapping[str, Any]) -> None:
+    """Say again what another process said, given as the object it logged."""
+    fields = {key: value for key, value in said.items() if key not in ("time", "severity", "event", "message")}
+    event(str(said["event"]), str(said["message"]), severity=str(said["severity"]), **fields)
 
 
 class Progress:
@@ -66,7 +68,7 @@ class Progress:
         if outcome is not None:
             self.counts[outcome] = self.counts.get(outcome, 0) + count
         now = time.monotonic()
-        if now - self._said_at >= (0.1 if sys.stderr.isatty() else self._interval(now)):
+        if now - self._said_at >= (_LIVE_INTERVAL if log.shown_live() else self._interval(now)):
             self._said_at = now
             self.say()
 
@@ -85,18 +87,15 @@ class Progress:
         self._said = standing
         counts = " ".join(f"{name}={number}" for name, number in sorted(self.counts.items()))
         message = f"{self.task}: {self.done:,} of {self.total:,} {self.unit} {counts}".rstrip()
-        if sys.stderr.isatty():
-            print(f"\r\x1b[2K{message}", end="", file=sys.stderr, flush=True)
-        else:
-            event(
-                "progress",
-                message,
-                task=self.task,
-                done=self.done,
-                total=self.total,
-                unit=self.unit,
-                counts=self.counts,
-            )
+        event(
+            "progress",
+            message,
+            task=self.task,
+            done=self.done,
+            total=self.total,
+            unit=self.unit,
+            counts=dict(self.counts),
+        )
 
 
 @contextmanager
@@ -107,5 +106,3 @@ def track(task: str, total: int, unit: str) -> Iterator[Progress]:
         yield progress
     finally:
         progress.say()
-        if sys.stderr.isatty():
-            print(file=sys.stderr)

@@ -6,16 +6,16 @@ import asyncio
 import contextlib
 import resource
 import signal
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import uvloop
 
 from components.download.addresses import networks
 from components.download.crawl import Host, Manners, Request, crawl
@@ -104,7 +104,7 @@ class Crawled:
 
 def _crawled(crawling: Coroutine[None, None, Crawled]) -> Crawled:
     """Run the crawl; what it fails of is raised by itself."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(crawling)
         except BaseExceptionGroup as group:
@@ -401,12 +401,3 @@ def _told_to_stop() -> asyncio.Event:
     with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread, or no signals
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     return stop
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from contextlib import closing
+from pathlib import Path
+from typing import Final
 
-from fec.errors import ConfigurationError, FecError, RunFailed
+from fec.errors import FecError, RunFailed
 from fec.progress import event
-from pipelines.local.display import event_in
+from pipelines.local.channel import Channel, Event, Lines, error_of
 from pipelines.local.supervision import supervised
 
 # Lines of a process that failed which are shown.
@@ -21,25 +24,34 @@ def run_child(
     name: str,
     command: Sequence[str],
     environment: Mapping[str, str],
-    heard: Callable[[str, Mapping[str, Any] | None], None],
+    printed: Callable[[str], None],
+    shown: Callable[[Event], None],
 ) -> None:
-    """Run ``command`` to its end; ``heard`` gets each line it prints, and the event of fec.progress that it holds.
+    """Run ``command`` to its end; ``printed`` gets each line it prints, ``shown`` each event but its error.
 
     Raises ConfigurationError or RunFailed in its own words if it fails, Stopped if a signal asks for the end.
     Whatever ends this ends it and all it started.
     """
     last: deque[str] = deque(maxlen=_SHOWN)
     errors: list[FecError] = []
-    with supervised(command, environment) as process:
-        for line in process.lines():
-            found = event_in(line)
-            if found is None:
-                last.append(line)
-            elif found.get("event") == "error":
-                kind = ConfigurationError if found.get("exit_code") == ConfigurationError.exit_code else RunFailed
-                errors.append(kind(found["message"]))
-            heard(line, found)
-        exit_code = process.wait()
+    with tempfile.TemporaryDirectory(prefix="fec-") as folder:
+        path = Path(folder, "output")
+        with (
+            path.open("wb") as output,
+            closing(Lines(path)) as lines,
+            closing(Channel(Path(folder, "events"))) as channel,
+            supervised(command, {**environment, **channel.environment}, output) as process,
+        ):
+            for _ in process.looks():
+                for found in channel.new():
+                    if (error := error_of(found)) is not None:
+                        errors.append(error)
+                    else:
+                        shown(found)
+                for line in lines.new():
+                    last.append(line)
+                    printed(line)
+            exit_code = process.wait()
     if errors:
         raise errors[-1]
     if exit_code:

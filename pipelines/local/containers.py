@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fec import log
 from fec.annotations_source import is_remote
 from fec.errors import ConfigurationError, RunFailed
 from fec.images import DATA_IMAGE, TRAIN_IMAGE
@@ -21,8 +22,8 @@ from fec.storage import is_local, normalized_root
 # On each container, with the folder of its run: what a killed run left behind is found by it.
 LABEL = "fec.run"
 
-# What the clients of object stores read from the environment.
-_PASSED = ("AWS_", "GOOGLE_", "STORAGE_EMULATOR_HOST", "SOURCE_DATE_EPOCH")
+# What the clients of object stores, and the steps, read from the environment.
+_PASSED = ("AWS_", "GOOGLE_", "STORAGE_EMULATOR_HOST", "SOURCE_DATE_EPOCH", log.LEVEL, log.EVENTS)
 _CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 
 SETTINGS = "containers.json"
@@ -92,7 +93,8 @@ def runner(containers: Containers, folder: Path) -> Any:
     for path in containers.written:
         Path(path).mkdir(parents=True, exist_ok=True)
     mounts = [Mount(path, path, type="bind", read_only=True) for path in containers.read]
-    mounts += [Mount(path, path, type="bind") for path in containers.written]
+    events = [os.environ[log.EVENTS]] if log.EVENTS in os.environ else []
+    mounts += [Mount(path, path, type="bind") for path in (*containers.written, *events)]
     return local.DockerRunner(
         network_mode="host",
         user=f"{os.geteuid()}:{os.getegid()}",

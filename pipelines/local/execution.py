@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, Final, TextIO
 
 from fec.errors import ConfigurationError, FecError, RunFailed
 from pipelines.local import process as local
+from pipelines.local.channel import Channel, Event, error_of
 from pipelines.local.containers import Containers, remove_leftovers
-from pipelines.local.display import Display, event_in, failed_task_in
+from pipelines.local.display import Display
 from pipelines.local.run_folder import RunFolder, run_folder
 from pipelines.local.supervision import Supervised, supervised
+
+CHANNEL: Final = "events"
 
 
 def execute(arguments: Mapping[str, Any], stream: TextIO, containers: Containers | None = None) -> str:
@@ -55,55 +60,66 @@ class _Failures:
     """What went wrong so far, in the order in which it was said."""
 
     errors: list[FecError] = field(default_factory=list)
-    tasks: list[str] = field(default_factory=list)
-    last_line: str = ""
+    # Of a step that ended with an exception that is not ours.
+    crashes: list[str] = field(default_factory=list)
+    # Which step failed, as its executor saw it.
+    failed: str = ""
 
-    def note(self, line: str, event: Mapping[str, Any] | None) -> None:
-        if event is not None and event.get("event") == "error":
-            kind = ConfigurationError if event.get("exit_code") == ConfigurationError.exit_code else RunFailed
-            self.errors.append(kind(event["message"]))
-        elif (task := failed_task_in(line)) is not None:
-            self.tasks.append(task)
-        elif not self.tasks and line.strip():
-            self.last_line = line.strip()
+    def note(self, event: Event) -> None:
+        if (error := error_of(event)) is not None:
+            self.errors.append(error)
+        elif event.get("event") == "crashed":
+            self.crashes.append(event["message"])
+        elif event.get("event") == local.STEP_FAILED:
+            self.failed = event["message"]
 
     @property
     def hopeless(self) -> bool:
         """Whether there is no point in letting the other tasks go on."""
         return any(isinstance(error, ConfigurationError) for error in self.errors)
 
-    def error(self, exit_code: int) -> FecError:
+    def error(self, exit_code: int, log: Path) -> FecError:
         """The one error to report of a run that ended with ``exit_code``."""
         if self.errors:
             return next((error for error in self.errors if isinstance(error, ConfigurationError)), self.errors[0])
-        if self.tasks:
-            return RunFailed(f"step {self.tasks[0]} failed: {self.last_line}")
+        if self.failed:
+            why = self.crashes[0] if self.crashes else "it said nothing; was it killed, for want of memory?"
+            return RunFailed(f"{self.failed}: {why}")
         how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
-        return RunFailed(f"the pipeline's process {how}: {self.last_line}")
+        return RunFailed(f"the pipeline's process {how}: {_last_line(log)}")
+
+
+def _last_line(log: Path) -> str:
+    with log.open(errors="replace") as lines:
+        said = deque((line.strip() for line in lines if line.strip()), maxlen=1)
+    return said[0] if said else "it said nothing"
 
 
 def _run(folder: RunFolder, stream: TextIO) -> None:
+    channel = Channel(folder.path / CHANNEL)
     command = [sys.executable, "-m", local.__name__, str(folder.path)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder.temporary)}
-    display = Display(stream, live=stream.isatty())
+    environment = {**os.environ, **channel.environment, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder.temporary)}
+    display = Display(stream)
     failures = _Failures()
-    with open(folder.log, "w") as log, supervised(command, environment, inherited=[folder.lock]) as process:
+    with (
+        closing(channel),
+        open(folder.log, "wb") as log,
+        supervised(command, environment, log, inherited=[folder.lock]) as process,
+    ):
         try:
-            _watch(process, log, display, failures)
+            _watch(process, channel, display, failures)
         finally:
             display.close()
         exit_code = 1 if failures.hopeless else process.wait()
     if exit_code:
-        raise failures.error(exit_code)
+        raise failures.error(exit_code, folder.log)
 
 
-def _watch(process: Supervised, log: TextIO, display: Display, failures: _Failures) -> None:
+def _watch(process: Supervised, channel: Channel, display: Display, failures: _Failures) -> None:
     """Follow the process until it has ended, or until its end cannot be anything but a failure."""
-    for line in process.lines():
-        print(line, file=log)
-        event = event_in(line)
-        if event is not None:
+    for _ in process.looks():
+        for event in channel.new():
             display.show(event)
-        failures.note(line, event)
+            failures.note(event)
         if failures.hopeless:
             return

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 ARGUMENTS = "arguments.json"
 OUTPUTS = "outputs.json"
+
+# The event that says which step failed, by what kfp.local raises: also a step that was killed and could say nothing.
+STEP_FAILED: Final = "step_failed"
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_FAILED: Final = re.compile(r"Inner task failed: '([\w-]+)'")
 
 
 @contextmanager
@@ -49,6 +55,7 @@ def run(folder: Path) -> int:
     """Run the pipeline with the arguments in ``folder``; 0, or 1 if a task failed."""
     from kfp import local
 
+    from fec.progress import event
     from pipelines.graph.options import LOCAL
     from pipelines.local import containers
     from pipelines.pipeline import pipeline
@@ -64,10 +71,17 @@ def run(folder: Path) -> int:
     try:
         outputs = defined(**arguments).outputs
     except RuntimeError as error:
-        print(error, file=sys.stderr)
+        event(STEP_FAILED, failure_in(str(error)), severity="ERROR")
         return 1
     (folder / OUTPUTS).write_text(json.dumps(outputs))
     return 0
+
+
+def failure_in(raised: str) -> str:
+    """What failed, by the words of kfp.local's exception: it has no other place for the name."""
+    plain = _COLOUR.sub("", raised)
+    found = _FAILED.search(plain)
+    return f"step {found[1]} failed" if found else plain
 
 
 def _keep_arguments_whole() -> None:

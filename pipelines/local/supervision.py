@@ -1,4 +1,4 @@
-"""A process with everything it starts: its output as it comes, and an end that leaves nothing running."""
+"""A process with everything it starts: watched while it runs, and an end that leaves nothing running."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import IO, Final
 
 # Seconds that processes have to end by themselves before they are killed. They lose nothing by it: a step goes on
 # from its journal.
 GRACE: Final = 2.0
+# Seconds between two looks at a running process.
+_LOOK: Final = 0.1
 
 
 class Stopped(BaseException):
@@ -40,16 +42,18 @@ def stoppable() -> Iterator[None]:
 
 
 class Supervised:
-    """A running command in a process group of its own.
+    """A running command in a process group of its own, with both its outputs going to the file ``output``.
 
     Its standard input stays open as long as this process lives and ends with it, however it ends.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes], inherited: Sequence[int]
+    ) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(environment),
             start_new_session=True,
@@ -60,14 +64,16 @@ class Supervised:
     def pid(self) -> int:
         return self._process.pid
 
-    def lines(self) -> Iterator[str]:
-        """What the command and all it started print, a line at a time, until the last of them has ended."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            yield line.decode(errors="replace").rstrip("\n")
+    def looks(self) -> Iterator[None]:
+        """The times to look at what came of it: many a second while the command runs, and once after its end."""
+        while self._process.poll() is None:
+            yield
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LOOK)
+        yield
 
     def wait(self) -> int:
-        """The exit code, once the output has ended; negative: the signal that killed it."""
+        """The exit code, once the command has ended; negative: the signal that killed it."""
         return self._process.wait()
 
     def stop(self) -> None:
@@ -77,9 +83,8 @@ class Supervised:
             self._process.wait(GRACE)
         self._signal(signal.SIGKILL)
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -88,14 +93,14 @@ class Supervised:
 
 @contextmanager
 def supervised(
-    command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int] = ()
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes], inherited: Sequence[int] = ()
 ) -> Iterator[Supervised]:
     """Start ``command``; whatever ends the body ends the command and all it started.
 
     ``inherited`` are file descriptors that the command gets as they are.
     """
     with stoppable():
-        process = Supervised(command, environment, inherited)
+        process = Supervised(command, environment, output, inherited)
         try:
             yield process
         finally:

@@ -42,7 +42,7 @@ class Trial:
 
     def __init__(self, arguments: RunParameters, report: TextIO) -> None:
         self._report = report
-        self._display = Display(sys.stderr, live=sys.stderr.isatty())
+        self._display = Display(sys.stderr)
         self._storage = open_storage(arguments.root)
         self._values: dict[str, Any] = dataclasses.asdict(arguments) | {
             "group": GROUP,
@@ -125,14 +125,12 @@ class Trial:
         command = [python, "-m", module, *options_of(parameters, values)]
         given: list[Any] = []
 
-        def heard(line: str, event: Mapping[str, Any] | None) -> None:
-            if event is not None:
-                self._display.show(event)
-            elif line.startswith(('"', "[")):
+        def printed(line: str) -> None:
+            if line.startswith(('"', "[")):
                 with suppress(ValueError):
                     given.append(json.loads(line))
 
-        run_child(name, command, environment, heard)
+        run_child(name, command, environment, printed, self._display.show)
         return given[-1]
 
 

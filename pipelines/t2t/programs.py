@@ -7,9 +7,10 @@ import runpy
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fec.errors import ConfigurationError
+from fec.progress import repeat
 from pipelines.local.child import run_child
 from pipelines.local.supervision import Stopped
 from pipelines.t2t import compat
@@ -44,12 +45,7 @@ def watch(
     command = [sys.executable, "-m", "pipelines.t2t.watched", name, *flags]
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"}
 
-    def said(line: str, event: Mapping[str, Any] | None) -> None:
-        if event is not None and event.get("event") != "error":
-            print(line, file=sys.stderr, flush=True)
-        heard(line)
-
     try:
-        run_child(f"t2t-{name}", command, {**os.environ, **quiet, **(environment or {})}, said)
+        run_child(f"t2t-{name}", command, {**os.environ, **quiet, **(environment or {})}, heard, repeat)
     except Stopped as stopped:
         raise SystemExit(stopped.exit_code) from None

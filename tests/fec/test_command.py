@@ -77,9 +77,11 @@ def test_an_error_of_ours_is_one_line_and_its_exit_code(
     assert (said["severity"], said["message"], said["exit_code"]) == ("ERROR", str(error), code)
 
 
-def test_another_error_is_not_hidden() -> None:
+def test_another_error_is_not_hidden(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ZeroDivisionError), reported():
-        raise ZeroDivisionError
+        raise ZeroDivisionError("by 0")
+    said = json.loads(capsys.readouterr().err)
+    assert (said["event"], said["message"]) == ("crashed", "ZeroDivisionError: by 0")
 
 
 COMMAND = [sys.executable, "-m", "components.plan", "--root", "unused", "--split", "nonsense", "--annotations", "none"]

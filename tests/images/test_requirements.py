@@ -15,8 +15,9 @@ TRAIN_STEPS = ("train", "evaluate")
 # t2t has pins of its own, beside its Dockerfile.
 # Comes with what is listed.
 IMPLIED = {"botocore": "boto3", "requests": "google-cloud-storage", "yarl": "aiohttp"}
-# Needs TensorFlow, and says so: a choice for those who build an image of their own.
-OPTIONAL = ROOT / "components" / "faces" / "detectors" / "faced.py"
+# What does without: one needs TensorFlow, and says so, a choice for those who build an image of their own; one draws
+# for a person at a terminal, who without it reads the log.
+OPTIONAL = (ROOT / "components" / "faces" / "detectors" / "faced.py", ROOT / "fec" / "terminal.py")
 LISTS = sorted(path for path in ROOT.glob("images/*/requirements*.txt") if path.parent.name != "t2t")
 
 
@@ -36,7 +37,7 @@ def required(image: str) -> set[str]:
 def imported(folder: Path) -> set[str]:
     modules: set[str] = set()
     for file in folder.rglob("*.py"):
-        if "t2t" in file.relative_to(ROOT).as_posix() or file.name == "component.py" or file == OPTIONAL:
+        if "t2t" in file.relative_to(ROOT).as_posix() or file.name == "component.py" or file in OPTIONAL:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):

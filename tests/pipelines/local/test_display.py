@@ -1,11 +1,35 @@
 """What is shown of a run while it works."""
 
 import io
-import json
 
 import pytest
 
-from pipelines.local.display import Display, event_in, failed_task_in
+from pipelines.local.display import Display
+from pipelines.local.process import STEP_FAILED
+from tests.screen import Terminal
+
+
+class Tty(io.StringIO):
+    """A stream that says it is a terminal, and the terminal."""
+
+    def __init__(self, columns: int = 120) -> None:
+        super().__init__()
+        self.terminal = Terminal(columns)
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.terminal.feed(text.replace("\n", "\r\n").encode())
+        return len(text)
+
+
+@pytest.fixture
+def tty(monkeypatch: pytest.MonkeyPatch) -> Tty:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("LINES", "30")
+    return Tty()
 
 
 def progress(done: int, task: str = "download train 0/2", **more: object) -> dict[str, object]:
@@ -13,33 +37,9 @@ def progress(done: int, task: str = "download train 0/2", **more: object) -> dic
     return {"event": "progress", "message": message, "task": task, "done": done, "total": 10, "unit": "images"} | more
 
 
-def as_logged(event: dict[str, object]) -> str:
-    return json.dumps({"time": "2026-01-01T00:00:00.000+00:00", "severity": "INFO"} | event)
-
-
-@pytest.mark.parametrize("around", ["{}", "        {}", "12:00:01.123 - INFO - {} and so on"])
-def test_an_event_is_found_within_a_line_of_the_executor(around: str) -> None:
-    event = event_in(around.replace("{}", as_logged(progress(3))))
-    assert event is not None
-    assert (event["task"], event["done"]) == ("download train 0/2", 3)
-
-
-@pytest.mark.parametrize(
-    "line", ["", "plain", '{"time": broken, "event": 1}', '["a"]', '{"time": "now", "event": "progress"}', "{" * 5000]
-)
-def test_other_lines_hold_no_event(line: str) -> None:
-    assert event_in(line) is None
-
-
-def test_a_failed_task_is_named() -> None:
-    line = "12:00:01.123 - ERROR - Task \x1b[96m'for-loop-1'\x1b[0m finished with status \x1b[91mFAILURE\x1b[0m"
-    assert failed_task_in(line) == "for-loop-1"
-    assert failed_task_in(line.replace("FAILURE", "SUCCESS")) is None
-
-
 def test_outside_a_terminal_a_task_says_plainly_how_it_starts_and_ends() -> None:
     stream = io.StringIO()
-    display = Display(stream, live=False)
+    display = Display(stream)
     for done in (3, 4, 5, 10, 10):
         display.show(progress(done))
     display.show({"event": "malformed_row", "message": "line 7 is malformed"})
@@ -51,24 +51,53 @@ def test_outside_a_terminal_a_task_says_plainly_how_it_starts_and_ends() -> None
     ]
 
 
-def test_an_error_is_left_for_the_end() -> None:
+@pytest.mark.parametrize("name", ["error", "crashed", STEP_FAILED])
+def test_an_error_is_left_for_the_end(name: str) -> None:
     stream = io.StringIO()
-    Display(stream, live=False).show({"event": "error", "message": "nothing survived"})
+    Display(stream).show({"event": name, "message": "nothing survived"})
     assert stream.getvalue() == ""
 
 
-def test_in_a_terminal_finished_tasks_stay_and_unfinished_ones_go() -> None:
-    stream = io.StringIO()
-    display = Display(stream, live=True)
-    display.show(progress(3, task="a", counts={"fetched": 3}))
+def test_in_a_terminal_finished_tasks_stay_and_unfinished_ones_go(tty: Tty) -> None:
+    display = Display(tty)
+    display.show(progress(3, task="a", counts={"fetched": 2, "gone": 1}))
+    display.show(progress(4, task="b"))
+    display.show({"event": "note", "message": "all is well"})
     display.show(progress(10, task="b"))
+    at_work = tty.terminal.lines
     display.close()
-    shown = stream.getvalue().rpartition("\x1b[J")[0]
-    assert "a " in shown and "3 of 10 images  fetched 3" in shown
-    assert stream.getvalue().endswith("\x1b[1A\x1b[J")
+    assert at_work[:2] == ["all is well", "b: 10 of 10 images"]
+    (line,) = at_work[2:]
+    assert line.startswith("a ")
+    assert line.endswith("3 of 10 images  fetched 2 gone 1")
+    assert tty.terminal.lines == ["all is well", "b: 10 of 10 images"]
+    assert not tty.terminal.cursor_hidden
+
+
+def test_a_terminal_that_cannot_redraw_gets_plain_lines(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    Display(tty).show(progress(3))
+    assert tty.terminal.lines == ["download train 0/2: 3 of 10 images"]
+    assert b"\x1b" not in tty.terminal.raw
+
+
+HOSTILE = "a\x1b[2Jb\r\nc [red]d[/red] :smile: \u202e \x9b2J"
+SHOWN = "a?[2Jb??c [red]d[/red] :smile: ? ?2J"
 
 
 def test_terminal_control_in_a_message_is_not_passed_on() -> None:
     stream = io.StringIO()
-    Display(stream, live=False).show({"event": "note", "message": "a\x1b[2Jb\r\nc"})
-    assert stream.getvalue() == "a?[2Jb??c\n"
+    Display(stream).show({"event": "note", "message": HOSTILE})
+    assert stream.getvalue() == f"{SHOWN}\n"
+
+
+def test_nor_is_it_or_markup_in_live_lines(tty: Tty) -> None:
+    display = Display(tty)
+    display.show({"event": "note", "message": HOSTILE})
+    display.show(progress(3, task=HOSTILE, unit=HOSTILE[:9], counts={HOSTILE[:9]: 3}))
+    said, moving = tty.terminal.lines
+    display.close()
+    assert said == SHOWN
+    assert moving.startswith(SHOWN)
+    assert "3 of 10 a?[2Jb??c" in moving
+    assert b"\x1b[2J" not in tty.terminal.raw

@@ -22,9 +22,9 @@ with lifeline():
 PARENT = """
 import os, sys
 from pipelines.local.supervision import supervised
-with supervised([sys.executable, "-c", sys.argv[2], sys.argv[1]], os.environ) as process:
-    for line in process.lines():
-        print(line, flush=True)
+with supervised([sys.executable, "-c", sys.argv[2], sys.argv[1]], os.environ, sys.stdout.buffer) as process:
+    for _ in process.looks():
+        pass
 """
 
 
@@ -64,8 +64,10 @@ def test_what_was_started_ends_with_its_starter(tmp_path: Path, number: signal.S
 
 def test_what_a_killed_command_started_ends_too(tmp_path: Path) -> None:
     pids_file = tmp_path / "pids"
-    with supervised([sys.executable, "-c", CHILD, str(pids_file)], os.environ) as process:
-        assert next(process.lines()) == "up"
+    with (
+        (tmp_path / "output").open("wb") as output,
+        supervised([sys.executable, "-c", CHILD, str(pids_file)], os.environ, output) as process,
+    ):
         assert wait_for(lambda: pids_file.exists() and len(pids_file.read_text().split()) == 2)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
@@ -73,8 +75,17 @@ def test_what_a_killed_command_started_ends_too(tmp_path: Path) -> None:
     assert wait_for(lambda: not any(alive(pid) for pid in pids))
 
 
-def test_output_comes_line_by_line_and_the_exit_code_after_it() -> None:
-    script = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
-    with supervised([sys.executable, "-u", "-c", script], os.environ) as process:
-        assert list(process.lines()) == ["out", "err"]
-        assert process.wait() == 3
+def test_a_look_is_had_while_it_runs_and_once_after_its_end(tmp_path: Path) -> None:
+    script = "import sys; print('out'); print('err', file=sys.stderr); input()"
+    path, seen = tmp_path / "output", []
+    with (
+        path.open("wb") as output,
+        supervised([sys.executable, "-u", "-c", script], os.environ, output) as process,
+    ):
+        for _ in process.looks():
+            seen.append(path.read_text())
+            if seen[-1] == "out\nerr\n" and alive(process.pid):
+                os.kill(process.pid, signal.SIGTERM)
+        assert process.wait() == -signal.SIGTERM
+    assert len(seen) > 1
+    assert seen[-1] == "out\nerr\n"
