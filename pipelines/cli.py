@@ -5,13 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import NoReturn
 
 from fec.errors import FecError
 
 # Each is a module of pipelines.commands with SUMMARY, add_options(parser) and run(options) -> exit code.
 COMMANDS = ("demo", "dev", "run", "verify", "compile", "images", "submit", "status", "jobs")
+
+
+class _Version(argparse.Action):
+    """Says which version this is and ends; it is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> NoReturn:
+        print(f"fec {metadata.version('fec')}")
+        parser.exit()
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,6 +32,7 @@ class Parser(argparse.ArgumentParser):
 def parser(commands: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of ``fec`` with the sub-commands of these names."""
     top = Parser(prog="fec", description="The Facial Expression Comparison dataset, from URLs to a trained embedding.")
+    top.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and end")
     chosen = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in commands:
         command = import_module(f"pipelines.commands.{name}")

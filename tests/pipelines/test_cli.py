@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def test_help_names_every_command() -> None:
     done = fec("--help")
     assert done.returncode == 0
     assert [name for name in COMMANDS if f"\n    {name} " not in done.stdout] == []
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    done = fec("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"fec {metadata.version('fec')}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
