@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fec.annotations as reader
+from components.plan.parameters import Parameters
 from fec import annotations_source
 from fec.annotations import Malformed, Tally, Triplet, TripletType, consensus, parse_row, read_rows, read_triplets
 from fec.boxes import Box
@@ -204,6 +205,15 @@ def test_a_quote_within_an_unquoted_url_is_part_of_it() -> None:
 )
 def test_consensus(votes: tuple[int, ...], agreement: float, expected: int | None) -> None:
     assert consensus(votes, agreement) == expected
+
+
+@pytest.mark.parametrize(
+    ("votes", "expected"),
+    [((1, 1, 1, 1, 2, 3), 1), ((2, 2, 2, 1, 1, 3), None), ((2, 2, 2, 1, 1), None), ((3, 3, 1), 3), ((1, 2), None)],
+)
+def test_two_thirds_of_the_raters_make_the_consensus_of_the_paper(votes: tuple[int, ...], expected: int | None) -> None:
+    assert consensus(votes) == expected
+    assert consensus(votes, Parameters(root="r", split="train", annotations="a.csv").agreement) == expected
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=20), st.integers(1, 20), st.integers(1, 20))

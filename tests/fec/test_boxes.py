@@ -84,3 +84,8 @@ def test_overlap_is_a_share_and_the_same_both_ways(one: Box, other: Box) -> None
 )
 def test_overlap_is_intersection_over_union(other: Box, expected: float) -> None:
     assert Box(0.0, 0.2, 0.0, 0.2).overlap(other) == pytest.approx(expected)
+
+
+def test_a_box_without_area_overlaps_nothing_not_even_itself() -> None:
+    line = Box(0.5, 0.5, 0.1, 0.9)
+    assert line.overlap(line) == 0.0

@@ -29,6 +29,14 @@ def test_record_shards_cover_all_rows_evenly(rows: int, record_shards: int) -> N
     assert max(sizes) - min(sizes) <= 1
 
 
+@given(st.integers(1, 1000), st.integers(1, 50))
+def test_a_shard_begins_where_the_rows_that_were_given_its_number_do(rows: int, record_shards: int) -> None:
+    """Collect writes ``row * record_shards // rows`` beside each row."""
+    for number in range(record_shards):
+        held = range(first_row(number, rows, record_shards), first_row(number + 1, rows, record_shards))
+        assert {row * record_shards // rows for row in held} <= {number}
+
+
 def test_another_name_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"fec_huge.*fec_base, fec_tiny"):
         preset_named("fec_huge")

@@ -214,6 +214,19 @@ def test_redirects_are_followed_and_counted(site: Site) -> None:
     assert [(hit.host, hit.path) for hit in site.log] == [(HOSTS[0], "/a"), (HOSTS[0], "/b?c=%2F"), (HOSTS[1], "/d")]
 
 
+@pytest.mark.parametrize(
+    ("redirects", "outcome_is", "requests"),
+    [(3, ImageOutcome.FETCHED, 4), (4, ImageOutcome.TOO_MANY_REDIRECTS, 4), (9, ImageOutcome.TOO_MANY_REDIRECTS, 4)],
+)
+def test_three_redirects_are_followed_where_three_are_allowed(
+    site: Site, redirects: int, outcome_is: ImageOutcome, requests: int
+) -> None:
+    site.pages.update({f"/{number}": redirect(f"/{number + 1}") for number in range(redirects)})
+    site.pages[f"/{redirects}"] = answer()
+    (got,) = fetch(site.url("/0"))
+    assert (got.outcome, got.requests, len(site.log)) == (outcome_is, requests, requests)
+
+
 def test_a_name_that_looks_like_a_placeholder_is_none_if_it_was_asked_for(site: Site) -> None:
     site.pages.update({"/photo_unavailable.jpg": redirect("/2/photo_unavailable.jpg")})
     site.pages.update({"/2/photo_unavailable.jpg": answer()})

@@ -39,3 +39,9 @@ def test_the_interval_is_wilsons() -> None:
     assert low == pytest.approx(0.4902, abs=1e-4)
     assert high == pytest.approx(0.9433, abs=1e-4)
     assert Score(0, 0).interval == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("right", "better"), [(30, False), (40, False), (45, True), (100, True), (0, False)])
+def test_better_than_chance_is_an_interval_above_one_third(right: int, better: bool) -> None:
+    """Of 100 triplets, 40 right are 31 % to 50 %, and 45 are 36 % to 55 %."""
+    assert Score(right, 100).above_chance is better

@@ -201,6 +201,16 @@ def test_the_same_plan_is_the_same_bytes(tmp_path: Path, annotations: Path) -> N
     assert written[0] == written[1]
 
 
+def test_two_crop_names_that_meet_are_told_apart(tmp_path: Path) -> None:
+    urls = [f"http://h.test/{path}.jpg" for path in ("a/b", "a-b", "c")]
+    path = tmp_path / "annotations.csv"
+    path.write_text(row(*(f'"{url}",0.1,0.5,0.2,0.6' for url in urls)) + "\n")
+    run(parameters(tmp_path, path))
+    names = sorted(face["crop_name"] for face in rows_of(tmp_path, "faces"))
+    assert len({name.lower() for name in names}) == 3
+    assert sum("~" in name for name in names) == 2
+
+
 @pytest.mark.parametrize("change", [{"num_shards": 2}, {"agreement": 0.9}, {"max_shards": 1}])
 def test_a_changed_parameter_is_planned_anew(tmp_path: Path, annotations: Path, change: dict[str, Any]) -> None:
     run(parameters(tmp_path, annotations))
