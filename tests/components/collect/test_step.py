@@ -309,7 +309,9 @@ def test_records_of_another_collection_go_and_their_markers_first(tmp_path: Path
 def test_the_component_collects(tmp_path: Path) -> None:
     write(tmp_path, Scene.of(50))
     triplets = dsl.Dataset(uri=str(tmp_path / "artifact"))
-    assert component.python_func(root=str(tmp_path), split="train", triplets=triplets, record_shards=5) == ["0/1"]
+    five = {"collect": {"record_shards": 5}}
+    given = component.python_func(root=str(tmp_path), split="train", triplets=triplets, options=five)
+    assert given == ["0/1"]
     assert len(table(tmp_path, "triplets")) == 50
     assert (tmp_path / "artifact").read_bytes() == (tmp_path / "collect/train/funnel.json").read_bytes()
     assert triplets.metadata["triplets_ok"] == 50

@@ -62,7 +62,7 @@ def trained_once(records_of_600: Path, tmp_path_factory: pytest.TempPathFactory)
         training_metrics=metrics,
         steps=STEPS,
         batch_size=6,
-        run="short",
+        options={"train": {"run": "short"}},
     )
     assert given == "short"
     assert Path(model.path).read_bytes() == (root / "models/short/model.keras").read_bytes()
