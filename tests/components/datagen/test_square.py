@@ -45,6 +45,13 @@ def test_the_shorter_side_is_filled_with_its_own_edges_evenly() -> None:
     pixels = small(picture)
     assert np.abs(pixels[:, :16] - (220, 30, 30)).max() < 30
     assert np.abs(pixels[:, 48:] - (10, 10, 10)).max() < 30
+    assert (pixels[32, :, 0] > 115).sum() == pytest.approx(32, abs=1)  # as many columns on one side as on the other
+
+
+def test_enlarging_makes_no_blocks() -> None:
+    ramp = np.linspace(0, 255, 16).astype(np.uint8)
+    steps = np.diff(small(np.broadcast_to(ramp[None, :, None], (16, 16, 3)).copy(), quality=100)[32, :, 0])
+    assert np.abs(steps).max() < 10  # a block ends in a step of 17
 
 
 @pytest.mark.parametrize("side", [90, 128, 255, 256, 511, 512])
