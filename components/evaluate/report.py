@@ -64,7 +64,7 @@ _TYPE_NAMES: Final = {
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page tells; ``pixel_baseline`` is the score of comparing the eval faces' pixels, without any model."""
+    """All that the page tells; ``pixel_baseline`` is the score of comparing eval faces' pixels, without any model."""
 
     run: str
     funnels: Mapping[str, Funnel]
