@@ -1,49 +1,35 @@
 """Hostile image bytes to pixels: what the header says is checked before anything is decoded.
 
-Colours come out as a viewer without colour management shows them: an embedded ICC profile is ignored,
-transparency lies on white, 16 bits become 8, and of an animation the first picture counts.
+Transparency lies on white, 16 bits become 8, and of an animation the first picture counts. Colours are as the file
+stores them, beside their ICC profile, which ``fec.colour`` applies to what is looked at.
 """
 
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-RGB = NDArray[np.uint8]
-"""Pixels of shape (height, width, 3), red first."""
+from fec.codecs import RGB, TooManyPixels, Unreadable, check_size, jpeg, names, png, tiff, webp
+
+__all__ = ["FORMATS", "RGB", "Picture", "TooManyPixels", "Unreadable", "decode", "encode_jpeg", "upright"]
 
 FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 """What is decoded, by Pillow's names; no other of its decoders ever sees the bytes."""
 
-# libjpeg decodes each scan over the whole picture, so thousands of empty scans are a bomb of time;
-# encoders write about ten.
-MAX_SCANS: Final = 100
-
 _EXIF_ORIENTATION: Final = 0x0112
-_AFTER_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 # The limit is the caller's, and it is held against the header below before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 
-class Unreadable(Exception):
-    """The bytes cannot be decoded; the message says what they seemed to be and what is wrong."""
-
-
-class TooManyPixels(Exception):
-    """The header announces more pixels than allowed; the message says how many."""
-
-
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture as its file stores it, and its EXIF orientation (1..8, 1: as stored).
+    """A decoded picture as its file stores it, its EXIF orientation (1..8, 1: as stored) and ICC profile (or b"").
 
     TIFF, whose orientation is part of how its rows are stored, comes upright and as 1.
     """
@@ -51,6 +37,7 @@ class Picture:
     rgb: RGB
     orientation: int
     format: str
+    icc: bytes = b""
 
 
 def decode(data: bytes, max_pixels: int) -> Picture:
@@ -59,30 +46,54 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     Raises Unreadable for bytes that are broken, cut short or of another format, and TooManyPixels, before
     decoding, for more than ``max_pixels``. The same bytes give the same pixels on every machine.
     """
+    if data.startswith(jpeg.SIGNATURE):
+        return _jpeg(data, max_pixels)
+    if data.startswith(png.SIGNATURE):
+        sound = png.read(data, max_pixels)
+        image, rgb = _decoded(sound.data, max_pixels)
+        return Picture(rgb, _orientation(sound.exif), "PNG", sound.icc)
+    webp.check(data, max_pixels)
+    image, rgb = _decoded(data, max_pixels)
+    return Picture(
+        rgb, _orientation(image.info.get("exif", b"")), str(image.format), image.info.get("icc_profile") or b""
+    )
+
+
+def _jpeg(data: bytes, max_pixels: int) -> Picture:
+    read = jpeg.read(data)
+    if not read.width or not read.height:
+        raise Unreadable("JPEG: broken in its first bytes")
+    check_size(read.width, read.height, "JPEG", max_pixels)
     try:
-        _check_webp(data, max_pixels)
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        rgb = jpeg.pixels(data, read)
+    except Unreadable as error:
+        raise Unreadable(f"{read.width}x{read.height} JPEG: {error}") from None
+    return Picture(rgb, _orientation(read.exif), "JPEG", read.icc)
+
+
+def _decoded(data: bytes, max_pixels: int) -> tuple[Image.Image, RGB]:
+    """The picture and its pixels by Pillow."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS[1:])
     except UnidentifiedImageError:
-        raise Unreadable(f"none of {', '.join(FORMATS)}, or broken in its first bytes") from None
-    except (TooManyPixels, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a decoder makes of hostile bytes
-        raise Unreadable(_wrong(error)) from None
-    kind = "JPEG" if image.format == "MPO" else str(image.format)
-    name = f"{image.width}x{image.height} {kind}"
-    _check_size(image.width, image.height, kind, max_pixels)
-    if kind == "JPEG":
-        _check_jpeg(data, name)
-    try:
-        rgb = _jpeg(data, image) if kind == "JPEG" and image.mode in ("RGB", "L") else None
-        if rgb is None:
-            image.load()
-            rgb = _as_rgb(image)
+        named = names.foreign(data)
+        unknown = f"{named} is not decoded" if named else f"none of {', '.join(FORMATS)}, or broken in its first bytes"
+        raise Unreadable(unknown) from None
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a decoder makes of hostile bytes
-        raise Unreadable(f"{name}: {_wrong(error)}") from None
-    return Picture(rgb, _orientation(image), kind)
+        raise Unreadable(_wrong(error)) from None
+    name = f"{image.width}x{image.height} {image.format}"
+    check_size(image.width, image.height, str(image.format), max_pixels)
+    try:
+        if image.format == "TIFF":
+            tiff.check(image, max_pixels)
+        image.load()
+        return image, _as_rgb(image)
+    except (MemoryError, TooManyPixels):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a decoder makes of hostile bytes
+        raise Unreadable(f"{name}: {error if isinstance(error, Unreadable) else _wrong(error)}") from None
 
 
 def upright(rgb: RGB, orientation: int) -> RGB:
@@ -118,64 +129,6 @@ def encode_jpeg(rgb: RGB, quality: int) -> bytes:
     return bytes(encoded)
 
 
-def _check_size(width: int, height: int, kind: str, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise TooManyPixels(f"{width}x{height} {kind}: {width * height:,} pixels, allowed are {max_pixels:,}")
-
-
-def _check_webp(data: bytes, max_pixels: int) -> None:
-    """Hold a WebP's canvas against the limit; Pillow would allocate it already on opening the file."""
-    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
-        return
-    if data[12:16] == b"VP8X":
-        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-    elif data[12:16] == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    else:
-        width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
-    _check_size(width, height, "WEBP", max_pixels)
-
-
-def _check_jpeg(data: bytes, name: str) -> None:
-    """Refuse a JPEG that ends before its end marker, or that has more scans than any encoder writes.
-
-    Some decoders silently fill what is missing with grey.
-    """
-    at, scans = 2, 0
-    while 0 <= at < len(data) - 1:
-        code = data[at + 1]
-        if data[at] != 0xFF:
-            at = data.find(b"\xff", at)
-        elif code == 0xFF:
-            at += 1
-        elif code == 0xD9:
-            return
-        elif code in (0x00, 0x01) or 0xD0 <= code <= 0xD8:
-            at += 2
-        else:
-            at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
-            if code == 0xDA:
-                scans += 1
-                if scans > MAX_SCANS:
-                    raise Unreadable(f"{name}: more than {MAX_SCANS} scans")
-                marker = _AFTER_SCAN.search(data, at)
-                at = marker.start() if marker else len(data)
-    raise Unreadable(f"{name}: truncated")
-
-
-def _jpeg(data: bytes, image: Image.Image) -> RGB | None:
-    """The pixels through OpenCV's codec, which is faster than Pillow's; None where it refuses."""
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        rgb = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        return None
-    if rgb is None or rgb.shape != (image.height, image.width, 3):
-        return None
-    return rgb.astype(np.uint8, copy=False)
-
-
 def _as_rgb(image: Image.Image) -> RGB:
     if image.mode.startswith("I"):
         grey = np.clip(np.asarray(image).astype(np.int32) >> 8, 0, 255).astype(np.uint8)
@@ -188,10 +141,10 @@ def _as_rgb(image: Image.Image) -> RGB:
     return np.asarray(image.convert("RGB"))
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(block: bytes) -> int:
     try:
         exif = Image.Exif()
-        exif.load(image.info.get("exif", b""))
+        exif.load(block)
         value = exif.get(_EXIF_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - hostile metadata of a sound picture
         return 1

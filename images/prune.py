@@ -28,14 +28,12 @@ PATTERNS = (
     "pyarrow/_azurefs.*",
     "pyarrow/_hdfs.*",
     "pyarrow/*.cc",
-    # Pillow's fonts, colour profiles and windows.
+    # Pillow's fonts and windows.
     "PIL/_imagingft.*",
-    "PIL/_imagingcms.*",
     "PIL/_imagingtk.*",
     "pillow.libs/libbrotli*",
     "pillow.libs/libfreetype-*",
     "pillow.libs/libharfbuzz-*",
-    "pillow.libs/liblcms2-*",
     # OpenCV's cascades; the detectors' weights are components/faces/weights.
     "cv2/data/*.xml",
     "cv2/**/*.pyi",

@@ -6,7 +6,8 @@ Pure: bytes in, rows and bytes out. The image is decoded once for all of its fac
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from components.faces.detectors import Detector, Found
 from fec.boxes import Box, PixelBox
+from fec.colour import to_srgb
 from fec.outcomes import FaceOutcome
 from fec.pixels import RGB, TooManyPixels, Unreadable, decode, encode_jpeg, upright
 from fec.rows import VerifiedFace
@@ -54,23 +56,37 @@ class Verdict:
     crop: bytes | None = None
 
 
-def verify_image(data: bytes, wanted: Sequence[WantedFace], criteria: Criteria, detector: Detector) -> list[Verdict]:
+def verify_image(
+    data: bytes,
+    wanted: Sequence[WantedFace],
+    criteria: Criteria,
+    detector: Detector,
+    limited: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> list[Verdict]:
     """A verdict for each of ``wanted``, in their order; all of them are faces of the image ``data``.
 
     Nobody has published whether the boxes were drawn on the picture as stored or as its EXIF orientation
     turns it. A viewer sees the latter, so that comes first; if none of the faces is there, the picture as
-    stored is tried.
+    stored is tried. The picture is decoded within ``limited()``.
     """
     try:
-        picture = decode(data, criteria.max_pixels)
+        with limited():
+            picture = decode(data, criteria.max_pixels)
     except Unreadable as error:
         return [rejected(face, FaceOutcome.UNREADABLE, str(error), detector.name) for face in wanted]
     except TooManyPixels as error:
         return [rejected(face, FaceOutcome.TOO_MANY_PIXELS, str(error), detector.name) for face in wanted]
-    seen = _verify(upright(picture.rgb, picture.orientation), picture.orientation, wanted, criteria, detector)
+    except MemoryError:
+        detail = "decoding it takes more memory than a picture of --max-pixels"
+        return [rejected(face, FaceOutcome.UNREADABLE, detail, detector.name) for face in wanted]
+
+    def verified(rgb: RGB, orientation: int) -> list[Verdict]:
+        return [_verify_face(rgb, picture.icc, orientation, face, criteria, detector) for face in wanted]
+
+    seen = verified(upright(picture.rgb, picture.orientation), picture.orientation)
     if picture.orientation == 1 or any(verdict.crop for verdict in seen):
         return seen
-    stored = _verify(picture.rgb, 1, wanted, criteria, detector)
+    stored = verified(picture.rgb, 1)
     return stored if any(verdict.crop for verdict in stored) else seen
 
 
@@ -79,13 +95,9 @@ def rejected(face: WantedFace, outcome: FaceOutcome, detail: str, detector: str,
     return Verdict(_row(face, outcome, detail, detector, **columns))
 
 
-def _verify(
-    rgb: RGB, orientation: int, wanted: Sequence[WantedFace], criteria: Criteria, detector: Detector
-) -> list[Verdict]:
-    return [_verify_face(rgb, orientation, face, criteria, detector) for face in wanted]
-
-
-def _verify_face(rgb: RGB, orientation: int, face: WantedFace, criteria: Criteria, detector: Detector) -> Verdict:
+def _verify_face(
+    rgb: RGB, icc: bytes, orientation: int, face: WantedFace, criteria: Criteria, detector: Detector
+) -> Verdict:
     height, width = rgb.shape[:2]
     place = face.box.expanded().pixels(width, height)
     columns: dict[str, object] = {
@@ -99,7 +111,7 @@ def _verify_face(rgb: RGB, orientation: int, face: WantedFace, criteria: Criteri
     }
     if min(place.width, place.height) < 1:
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, "the box holds no pixel", detector.name, **columns)
-    crop: RGB = rgb[place.top : place.bottom, place.left : place.right].copy()
+    crop: RGB = to_srgb(rgb[place.top : place.bottom, place.left : place.right].copy(), icc)
     if min(place.width, place.height) < criteria.min_crop_size:
         detail = f"crop of {place.width}x{place.height} pixels, wanted {criteria.min_crop_size} a side"
         columns["thumbnail"] = thumbnail(crop)

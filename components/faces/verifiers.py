@@ -1,14 +1,15 @@
-"""Verdicts on many images at once: in worker processes, or in this one where they would not pay."""
+"""Verdicts on many images at once, in worker processes: none is decoded in the step's own."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
-from components.faces import detectors
+from components.faces import detectors, limits
 from components.faces.pool import Crashed, Pool
 from components.faces.verification import Criteria, Verdict, WantedFace, rejected, verify_image
 from fec.cores import available_cores
@@ -17,6 +18,9 @@ from fec.outcomes import FaceOutcome
 
 # A worker takes about as long to start as this many images take to verify.
 FEW_IMAGES: Final = 64
+# So many pictures one after the other whose worker was killed, or left, and none that was verified: that is
+# not the pictures' doing.
+MAX_KILLED: Final = 8
 
 
 @dataclass(frozen=True)
@@ -37,41 +41,56 @@ class Setup:
 
     def __call__(self) -> Callable[[ImageTask], list[Verdict]]:
         detector = detectors.load(self.detector, self.weights)
-        return lambda task: verify_image(task.data, task.wanted, self.criteria, detector)
+        limits.limit_memory(self.criteria.max_pixels)
+        limited = partial(limits.cpu_time, limits.seconds(self.criteria.max_pixels))
+        return lambda task: verify_image(task.data, task.wanted, self.criteria, detector, limited)
 
 
 class Verifiers:
     """Everything that verifies, for as long as the context lasts.
 
-    ``workers`` processes (0: one for each core this process may use) if there are more than FEW_IMAGES of
-    ``images``. Loads the detector first, so that wrong weights are known before anything is touched.
+    At most ``workers`` processes (0: one for each core this process may use), fewer for few ``images``. Loads the
+    detector first, so that wrong weights are known before anything is touched.
     """
 
     def __init__(self, setup: Setup, workers: int, images: int) -> None:
         self.setup = setup
-        self._verify = setup()
-        count = min(workers or available_cores(), images)
-        self._pool: Pool[ImageTask, list[Verdict]] | None = None
-        if count > 1 and images > FEW_IMAGES:
-            self._pool = Pool(setup, count)
+        detectors.load(setup.detector, setup.weights)
+        count = min(workers or available_cores(), 1 + images // FEW_IMAGES)
+        self._pool: Pool[ImageTask, list[Verdict]] = Pool(setup, count)
 
     def map(self, tasks: Iterable[ImageTask]) -> Iterator[list[Verdict]]:
-        """The verdicts on each task, as they come."""
-        if self._pool is None:
-            yield from map(self._verify, tasks)
-            return
+        """The verdicts on each task, as they come.
+
+        Those on pictures whose worker was killed wait for one that is verified: until then it may be the
+        machine that kills. Raises RunFailed after MAX_KILLED of them.
+        """
+        killed: list[list[Verdict]] = []
         for task, result in self._pool.map(tasks):
-            yield self._crashed(task, result.signal) if isinstance(result, Crashed) else result
+            if not isinstance(result, Crashed):
+                yield from killed
+                killed.clear()
+                yield result
+                continue
+            if result.signal not in (0, signal.SIGKILL, signal.SIGTERM):
+                yield self._crashed(task, result.signal)
+                continue
+            killed.append(self._crashed(task, result.signal))
+            if len(killed) == MAX_KILLED:
+                raise RunFailed(
+                    f"{MAX_KILLED} images one after the other ended their worker process "
+                    f"({killed[-1][0].face.detail}), the last of them {task.wanted[0].image_id}: "
+                    "give the step more memory, or lower --workers or --max-pixels"
+                )
+        yield from killed
 
     def _crashed(self, task: ImageTask, number: int) -> list[Verdict]:
-        """A decoder that crashes on an image has not read it; a process that is killed was short of memory."""
-        if number in (0, signal.SIGKILL, signal.SIGTERM):
-            raise RunFailed(
-                f"a worker process ended twice on image {task.wanted[0].image_id}"
-                + (f" ({signal.Signals(number).name})" if number else "; its message stands above")
-                + ": give the step more memory, or lower --workers or --max-pixels"
-            )
-        detail = f"decoding it ended the process ({signal.Signals(number).name})"
+        """A picture that ended two workers has not been read."""
+        if number == signal.SIGPROF:
+            detail = f"decoding it takes more than {limits.seconds(self.setup.criteria.max_pixels):.0f} s"
+        else:
+            how = signal.Signals(number).name if number else "it left; its message is in the log"
+            detail = f"it ended the process twice ({how})"
         return [rejected(face, FaceOutcome.UNREADABLE, detail, self.setup.detector) for face in task.wanted]
 
     def __enter__(self) -> Self:
@@ -80,5 +99,4 @@ class Verifiers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.close()
+        self._pool.close()

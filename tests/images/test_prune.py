@@ -49,17 +49,29 @@ def test_a_pruned_environment_still_does_what_the_steps_need(tmp_path: Path) -> 
     installed = Path(numpy.__file__).parents[1]
     site_packages = tmp_path / "lib" / "python3.11" / "site-packages"
     site_packages.mkdir(parents=True)
-    for name in ("numpy", "numpy.libs", "pyarrow", "cv2", "opencv_python_headless.libs", "PIL", "pillow.libs"):
+    for name in (
+        "numpy",
+        "numpy.libs",
+        "pyarrow",
+        "cv2",
+        "opencv_python_headless.libs",
+        "PIL",
+        "pillow.libs",
+        "simplejpeg",
+    ):
         shutil.copytree(installed / name, site_packages / name, ignore=shutil.ignore_patterns("__pycache__"))
     without_video.without_video(site_packages)
     saved = prune.prune(site_packages)
     weights = Path(__file__).parents[2] / "components/faces/weights/face_detection_yunet_2023mar.onnx"
     program = f"""
 import cv2, io, numpy as np, pyarrow as pa, pyarrow.parquet as pq, pyarrow.compute, pyarrow.dataset
-from PIL import Image
+from PIL import Image, ImageCms
+import simplejpeg
 assert cv2.__file__.startswith({str(site_packages)!r})
 grey = np.full((64, 64, 3), 127, np.uint8)
 assert cv2.imdecode(cv2.imencode(".jpg", grey)[1], 1).shape == grey.shape
+assert simplejpeg.decode_jpeg(cv2.imencode(".jpg", grey)[1].tobytes()).shape == grey.shape
+ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("sRGB"), "RGB", "RGB")
 cv2.FaceDetectorYN.create({str(weights)!r}, "", (64, 64)).detect(grey)
 for format in {FORMATS!r}:
     data = io.BytesIO()

@@ -5,9 +5,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from components.faces.verification import Verdict
+from components.faces import limits
+from components.faces.verification import Verdict, rejected
 from components.faces.verifiers import ImageTask, Setup
 from fec.errors import ConfigurationError
+from fec.outcomes import FaceOutcome
 
 
 def deadly_work() -> Callable[[str], str]:
@@ -25,7 +27,7 @@ class DeadlySetup(Setup):
     def __call__(self) -> Callable[[ImageTask], list[Verdict]]:
         def verify(task: ImageTask) -> list[Verdict]:
             _work(task.data.decode())
-            return []
+            return [rejected(face, FaceOutcome.NO_FACE, "", "none") for face in task.wanted]
 
         return verify
 
@@ -39,6 +41,16 @@ def _work(item: str) -> str:
             os.kill(os.getpid(), signal.SIGKILL)
         case "leave":
             os._exit(3)
+        case "spin":
+            with limits.cpu_time(0.2):
+                while True:
+                    pass
+        case "memory":
+            limits.limit_memory(1_000_000)
+            try:
+                bytearray(1 << 30)
+            except MemoryError:
+                return "refused"
         case "error":
             raise ConfigurationError("as asked")
         case "once" if not Path(rest).exists():

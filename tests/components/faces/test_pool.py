@@ -2,14 +2,15 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from components.faces.pool import Crashed, Pool
-from components.faces.verification import Criteria, Verdict, WantedFace
-from components.faces.verifiers import ImageTask, Verifiers
+from components.faces.verification import Criteria, VerifiedFace, WantedFace
+from components.faces.verifiers import MAX_KILLED, ImageTask, Verifiers
 from fec.boxes import Box
 from fec.errors import ConfigurationError, RunFailed
 from fec.outcomes import FaceOutcome
@@ -78,21 +79,45 @@ def test_closing_ends_the_workers() -> None:
             os.kill(pid, 0)
 
 
-def verdicts_on(data: bytes) -> list[Verdict]:
+def test_a_worker_that_takes_too_much_time_is_ended() -> None:
+    assert results(["spin", "a"]) == {"spin": Crashed(signal.SIGPROF), "a": "A"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's private memory")
+def test_a_worker_is_refused_more_memory_than_a_picture_needs() -> None:
+    assert results(["memory", "a"]) == {"memory": "refused", "a": "A"}
+
+
+def faces(*images: bytes) -> list[VerifiedFace]:
+    """The rows of images that do to their verifier what their bytes say."""
     box = Box(0.1, 0.2, 0.1, 0.2)
-    task = ImageTask(data, (WantedFace("face", "image", box, "name"),))
-    with Verifiers(DeadlySetup("yunet", "", Criteria(0.7, 1000, 16, 95)), workers=2, images=100) as verifiers:
-        return [verdict for verdicts in verifiers.map([task]) for verdict in verdicts]
+    tasks = [ImageTask(data, (WantedFace(f"face {n}", f"image {n}", box, "name"),)) for n, data in enumerate(images)]
+    with Verifiers(DeadlySetup("yunet", "", Criteria(0.7, 1000, 16, 95)), workers=1, images=100) as verifiers:
+        return [verdict.face for verdicts in verifiers.map(tasks) for verdict in verdicts]
 
 
-def test_an_image_whose_decoder_crashes_is_unreadable() -> None:
-    [verdict] = verdicts_on(b"segv")
-    assert verdict.face.face_id == "face"
-    assert verdict.face.outcome is FaceOutcome.UNREADABLE
-    assert verdict.face.detail == "decoding it ended the process (SIGSEGV)"
+@pytest.mark.parametrize(
+    ("data", "how"),
+    [
+        (b"segv", "it ended the process twice (SIGSEGV)"),
+        (b"kill", "it ended the process twice (SIGKILL)"),
+        (b"leave", "it ended the process twice (it left; its message is in the log)"),
+        (b"spin", "decoding it takes more than 20 s"),
+    ],
+)
+def test_an_image_that_ends_its_process_twice_is_a_row_and_the_others_are_done(data: bytes, how: str) -> None:
+    rows = {face.image_id: face for face in faces(data, b"a", data, b"b")}
+    assert rows["image 0"].face_id == "face 0"
+    assert [rows[f"image {n}"].outcome for n in range(4)] == [FaceOutcome.UNREADABLE, FaceOutcome.NO_FACE] * 2
+    assert rows["image 0"].detail == rows["image 2"].detail == how
 
 
-@pytest.mark.parametrize(("data", "reason"), [(b"kill", r"\(SIGKILL\)"), (b"leave", "its message stands above")])
-def test_a_worker_that_something_else_ended_ends_the_run_with_advice(data: bytes, reason: str) -> None:
-    with pytest.raises(RunFailed, match=f"ended twice on image image.*{reason}: give the step more memory"):
-        verdicts_on(data)
+def test_workers_killed_on_every_image_end_the_run_with_advice() -> None:
+    with pytest.raises(
+        RunFailed, match=rf"{MAX_KILLED} images .*\(it ended.*SIGKILL\)\), .*: give the step more memory"
+    ):
+        faces(*[b"kill"] * MAX_KILLED, b"a")
+
+
+def test_images_that_crash_their_decoder_never_end_the_run() -> None:
+    assert len(faces(*[b"segv"] * (MAX_KILLED + 1))) == MAX_KILLED + 1
