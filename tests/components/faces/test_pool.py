@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from components.faces.pool import Crashed, Pool
-from components.faces.verification import Criteria, VerifiedFace, WantedFace
+from components.faces.verification import Criteria, WantedFace
 from components.faces.verifiers import MAX_KILLED, ImageTask, Verifiers
 from fec.boxes import Box
 from fec.errors import ConfigurationError, RunFailed
 from fec.outcomes import FaceOutcome
+from fec.rows import VerifiedFace
 from tests.components.faces.deadly import DeadlySetup, deadly_work, worker_pid
 
 
