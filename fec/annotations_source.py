@@ -142,6 +142,7 @@ def _fetch_http(source: str, target: BinaryIO) -> None:
             _copy_http(source, target, deadline)
             return
         except urllib.error.HTTPError as error:
+            error.close()
             reason = f"the server answered {error.code} {error.reason}"
             if error.code < 500 and error.code not in (408, 429):
                 raise ConfigurationError(f"annotations {shown(source)}: {reason}; check the URL") from None

@@ -5,8 +5,10 @@ import io
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -283,19 +285,30 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> Non
     assert not (root / ".work").exists()
 
 
+@contextmanager
+def faces_and_triplets(root: Path) -> Iterator[list[tuple[BinaryIO, BinaryIO]]]:
+    """The files of faces and those of triplets by id, open side by side."""
+    problems = (layout.faces_problem(), layout.triplets_problem())
+    with ExitStack() as stack:
+        files = [
+            [
+                stack.enter_context(open(root / layout.record_file("train", number, 3, problem), "rb"))
+                for number in range(3)
+            ]
+            for problem in problems
+        ]
+        yield list(zip(*files, strict=True))
+
+
 def test_faces_and_ids_hold_what_the_triplets_hold(root: Path) -> None:
     run(parameters(root, layout="both"))
-    paths = [
-        [root / layout.record_file("train", number, 3, problem) for number in range(3)]
-        for problem in (layout.faces_problem(), layout.triplets_problem())
-    ]
     done = read_done(open_storage(str(root)), layout.record_done_dir("train", 2, 3, layout.faces_problem()))
     assert done is not None
     held = done.details["faces_held"]
-    pairs = [(faces.open("rb"), triplets.open("rb")) for faces, triplets in zip(*paths, strict=True)]
     by_id: dict[tuple[str, ...], Any] = {}
-    for triplet, images in face_records.read_triplets(pairs, max_faces=held):
-        by_id[triplet.face_ids] = (list(images), triplet.odd_one_out, triplet.type, triplet.votes)
+    with faces_and_triplets(root) as pairs:
+        for triplet, images in face_records.read_triplets(pairs, max_faces=held):
+            by_id[triplet.face_ids] = (list(images), triplet.odd_one_out, triplet.type, triplet.votes)
     inside: dict[tuple[str, ...], Any] = {}
     for example in examples(root):
         votes = example["rating/all"]
@@ -311,14 +324,7 @@ def test_a_reader_that_may_hold_fewer_faces_than_needed_says_how_many(root: Path
     run(parameters(root, layout="faces"))
     done = read_done(open_storage(str(root)), layout.record_done_dir("train", 0, 3, layout.triplets_problem()))
     assert done is not None
-    pairs = [
-        (
-            (root / layout.record_file("train", number, 3, layout.faces_problem())).open("rb"),
-            (root / layout.record_file("train", number, 3, layout.triplets_problem())).open("rb"),
-        )
-        for number in range(3)
-    ]
-    with pytest.raises(ConfigurationError, match="faces have to be held"):
+    with faces_and_triplets(root) as pairs, pytest.raises(ConfigurationError, match="faces have to be held"):
         list(face_records.read_triplets(pairs, max_faces=done.details["faces_held"] - 1))
 
 

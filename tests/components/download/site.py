@@ -147,7 +147,7 @@ def serve(hosts: Sequence[str] = HOSTS, port: int = 0, tls: ssl.SSLContext | Non
 
     async def connected(incoming: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
         host = str(out.get_extra_info("sockname")[0])
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.closing(out), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while not out.is_closing():
                 request, *lines = (await incoming.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
                 headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -155,7 +155,6 @@ def serve(hosts: Sequence[str] = HOSTS, port: int = 0, tls: ssl.SSLContext | Non
                 site.log.append(hit)
                 await (site.pages.get(hit.path) or site.default or NOT_FOUND)(hit, out)
                 await out.drain()
-        out.close()
 
     async def start() -> list[asyncio.Server]:
         servers = []
@@ -180,10 +179,18 @@ def serve(hosts: Sequence[str] = HOSTS, port: int = 0, tls: ssl.SSLContext | Non
 
 
 async def _cancel_the_rest() -> None:
+    await _turn()  # connections just accepted: a task that has not begun would not close its own
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    await _turn()
+
+
+async def _turn() -> None:
+    """Let the loop do what is due: begin tasks, let go of sockets."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def plan(

@@ -104,7 +104,8 @@ def test_crops_lie_under_their_published_names(tmp_path: Path, parameters: Param
     assert {file.name for file in (tmp_path / "train" / "0").iterdir()} == kept | {"faces.parquet", "_DONE.json"}
     left, right, top, bottom = FACE_PIXELS["astronaut"]
     crop = tmp_path / "train" / "0" / identity.crop_name(url("astronaut"), face_box("astronaut"))
-    width, height = Image.open(crop).size
+    with Image.open(crop) as image:
+        width, height = image.size
     assert width == pytest.approx((right - left) * 1.15, abs=2)
     assert height == pytest.approx((bottom - top) * 1.15, abs=2)
 

@@ -1,5 +1,6 @@
 """The real ``kfp`` command, as documented, against a server that checks every request against the API's definition."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -42,8 +43,9 @@ def ask(server: PipelinesServer, method: str, path: str, body: object = None) ->
     """The status of the server's answer."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)
     data = None if body is None else json.dumps(body)
-    connection.request(method, path, data, {"Content-Type": "application/json"})
-    return connection.getresponse().status
+    with contextlib.closing(connection):
+        connection.request(method, path, data, {"Content-Type": "application/json"})
+        return connection.getresponse().status
 
 
 def test_a_pipeline_is_created_and_then_a_version_of_it(server: PipelinesServer, package: str) -> None:
