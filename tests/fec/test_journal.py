@@ -21,6 +21,23 @@ for number in range(len(journal.rows), 10**9):
 """
 
 
+APPEND_ON_A_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from fec.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+journal.append({"a": 1})
+before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, most))
+try:
+    journal.append({"a": "x" * 100})
+except OSError:
+    print("refused")
+resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+journal.append({"a": 3})
+"""
+
+
 def test_rows_read_back(tmp_path: Path) -> None:
     with Journal(tmp_path / "deep" / "journal") as journal:
         assert journal.rows == []
@@ -45,7 +62,16 @@ def test_a_process_killed_while_appending_loses_nothing_it_had_appended(tmp_path
             known = len(journal.rows)
 
 
-@pytest.mark.parametrize("torn", [b'{"a": 2', b'{"a"', b"\xff\xfe", b"\0" * 50, b'{"a": 2}\nnonsense\n{"a": 3}\n'])
+def test_a_row_that_the_disk_does_not_take_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", APPEND_ON_A_FULL_DISK, str(tmp_path / "j")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "refused\n"
+    with Journal(tmp_path / "j") as journal:
+        assert journal.rows == [{"a": 1}, {"a": 3}]
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"a": 2', b'{"a": 2}', b'{"a"', b"\xff\xfe", b"\0" * 50, b'{"a": 2}\nnonsense\n{"a": 3}\n']
+)
 def test_a_torn_end_is_cut_off_and_work_goes_on(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "journal"
     path.write_bytes(b'{"a": 1}\n' + torn)

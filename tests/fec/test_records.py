@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -103,6 +104,13 @@ def test_any_flipped_byte_is_found() -> None:
         spoiled[place] ^= 0x10
         with pytest.raises(SpoiledRecord):
             list(records.read_frames(io.BytesIO(bytes(spoiled))))
+
+
+def test_a_length_that_would_fill_the_memory_is_not_believed() -> None:
+    length = struct.pack("<Q", (1 << 30) + 1)
+    header = length + struct.pack("<I", records.masked_crc(length))
+    with pytest.raises(SpoiledRecord, match="the length of the record at byte 0"):
+        list(records.read_frames(io.BytesIO(header)))
 
 
 @given(st.binary(max_size=200))
