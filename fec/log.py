@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from fec.errors import ConfigurationError
+from fec.log_records import event_of, fields_of
 
 # Names the least severe lines that are logged; events reach a watcher whatever it is.
 LEVEL: Final = "FEC_LOG_LEVEL"
@@ -38,16 +39,6 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             value["stack_trace"] = self.formatException(record.exc_info)
         return json.dumps(value, default=str)
-
-
-def event_of(record: logging.LogRecord) -> str | None:
-    """The name of the event that the record tells of; None for a line of another library."""
-    return getattr(record, "event", None)
-
-
-def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What is known of the event beside its message."""
-    return getattr(record, "fields", {})
 
 
 def shown_live() -> bool:

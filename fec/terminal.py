@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
 from rich.table import Column
 from rich.text import Text
 
-from fec.log import event_of, fields_of
+from fec.log_records import event_of, fields_of
 
 _FRAMES_A_SECOND: Final = 8
 _BAR: Final = 20
