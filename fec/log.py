@@ -46,13 +46,15 @@ def shown_live() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def start(level: str | None = None) -> None:
+def start(level: str | None = None, *, others: str | None = None) -> None:
     """Send all that is logged in this process to standard error from now on; again, it only sets ``level``.
 
-    Without ``level`` that of FEC_LOG_LEVEL counts, or else info. Raises ConfigurationError for another word.
+    Without ``level`` that of FEC_LOG_LEVEL counts, or else info, with other libraries' lines only from ``others`` on.
+    Raises ConfigurationError for a word that is no level.
     """
     root = logging.getLogger()
     found = next((handler for handler in root.handlers if handler.get_name() == LOGGER.name), None)
+    first = found is None
     if found is None:
         found = _handler()
         # What an engine or a library installed would say each line once more, in its own way.
@@ -60,12 +62,28 @@ def start(level: str | None = None) -> None:
         root.addHandler(found)
         LOGGER.setLevel(logging.INFO)
         _watched()
-        level = level or os.environ.get(LEVEL) or "info"
-    if level is not None:
-        if level.lower() not in LEVELS:
-            raise ConfigurationError(f"log level {level!r}: expected one of {', '.join(LEVELS)}")
-        found.setLevel(level.upper())
-        root.setLevel(level.upper())
+    asked = level or os.environ.get(LEVEL)
+    if level is not None or first:
+        wanted = asked or "info"
+        if wanted.lower() not in LEVELS:
+            raise ConfigurationError(f"log level {wanted!r}: expected one of {', '.join(LEVELS)}")
+        found.setLevel(wanted.upper())
+        root.setLevel(wanted.upper())
+    if others is not None and not asked:
+        # On the handler: a library may set the level of its own logger, as kfp's client does with urllib3's.
+        found.addFilter(_OursOr(others))
+
+
+class _OursOr(logging.Filter):
+    """Lets our own lines through, and of others' those of ``level`` and worse."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__()
+        self._level = logging.getLevelName(level.upper())
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        ours = record.name.partition(".")[0] == LOGGER.name
+        return ours or bool(record.levelno >= self._level)
 
 
 class _StandardError(logging.StreamHandler[Any]):

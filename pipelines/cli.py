@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module, metadata
 from typing import NoReturn
 
+from fec import log
 from fec.errors import FecError
 
 # Each is a module of pipelines.commands with SUMMARY, add_options(parser) and run(options) -> exit code.
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     named = [name for name in COMMANDS if arguments[:1] == [name]]
     options = parser(named or COMMANDS).parse_args(arguments)
     try:
+        # What a library mends by itself (a connection tried again) is nothing that a person must read.
+        log.start(others="error")
         sys.exit(options.run(options))
     except FecError as error:
         print(f"fec {options.command}: error: {error}", file=sys.stderr)
