@@ -50,8 +50,8 @@ hooks: $(DEV) ## lint and types before every commit
 ci: ## everything that must hold, as CI does it on a bare Debian 12
 	.ci/run
 
-compile: $(DEV) ## fec_pipeline.yaml, for Kubeflow Pipelines
-	$(BIN)/fec compile -o fec_pipeline.yaml
+compile: $(DEV) ## fec_pipeline.yaml, for Kubeflow Pipelines: make compile REGISTRY=ghcr.io/me
+	$(BIN)/fec compile -o fec_pipeline.yaml --registry "$(REGISTRY)"
 
 wheel: $(DEV) ## dist/*.whl
 	$(BIN)/python -m build --wheel

@@ -12,20 +12,36 @@ from pipelines.graph.options import CompileOptions
 from pipelines.pipeline import pipeline
 
 NUM_TRAIN_SHARDS, NUM_EVAL_SHARDS = 2000, 200
+WIDTHS = (8, 10, 8, 11, 27, 13, 9, 9, 10)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "fec_pipeline.yaml")
         compiler.Compiler().compile(pipeline_func=pipeline(CompileOptions()), package_path=str(package))
-        print(f"{NUM_TRAIN_SHARDS:,} + {NUM_EVAL_SHARDS} shards; each loop at its widest")
-        print(f"{'groups':>8}{'file':>10}{'pods':>8}{'at a time':>11}{'longest argument':>18}{'workflow (est.)':>17}")
-        for groups in (50, 100, 200):
-            load = limits.check(package, groups)
-            print(
-                f"{groups:>8}{load.file_bytes / 1024:>7.1f} KB{load.pods:>8,}{load.parallelism:>11}"
-                f"{load.argument_bytes / 1024:>15.1f} KB{load.workflow_bytes / 2**20:>13.2f} MiB"
-            )
+        print(
+            f"{NUM_TRAIN_SHARDS:,} + {NUM_EVAL_SHARDS} shards; groups of both splits together, as max_groups has them"
+        )
+        heads = ("groups", "file", "pods", "argument", "installation", "bytes a pod", "spec", "state", "of 1 MiB")
+        print("".join(f"{head:>{width}}" for head, width in zip(heads, WIDTHS, strict=True)))
+        for installation in (limits.STOCK, limits.PLAIN):
+            for groups in (2, 22, 66, 110):
+                load = limits.load(package, groups, installation)
+                share = (load.spec_bytes + load.state_bytes) / limits.MAX_WORKFLOW_BYTES
+                cells = (
+                    f"{groups}",
+                    f"{load.file_bytes / 1024:.1f} KB",
+                    f"{load.pods:,}",
+                    f"{load.argument_bytes / 1024:.1f} KB",
+                    installation.name,
+                    f"{load.state_bytes / load.pods:,.0f}",
+                    f"{load.spec_bytes / 1024:.0f} KB",
+                    f"{load.state_bytes / 1024:.0f} KB",
+                    f"{share:.0%}",
+                )
+                print("".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True)))
+            most = limits.most(package, 1000, installation)
+            print(f"{installation.name}: {most} groups fit, with a tenth of the tasks tried twice")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
-REGISTRY: Final = "ghcr.io/fec-pipeline"
+# Where the images are is for whoever built them to say (``fec images build``): there is none that all could pull.
+REGISTRY: Final = os.environ.get("FEC_REGISTRY", "")
+TAG: Final = os.environ.get("FEC_TAG", "latest")
 
 
-def image(name: str, registry: str = REGISTRY, tag: str = "latest") -> str:
-    """The reference of an image of this project: ``image("data")`` is ``ghcr.io/fec-pipeline/fec-data:latest``."""
-    return f"{registry.rstrip('/')}/fec-{name}:{tag}"
+def image(name: str, registry: str = REGISTRY, tag: str = TAG) -> str:
+    """The reference of an image of this project: ``image("data", "ghcr.io/me")`` is ``ghcr.io/me/fec-data:latest``.
+
+    Without a registry it names what a local engine has.
+    """
+    return f"{registry.rstrip('/')}/fec-{name}:{tag}".lstrip("/")
 
 
 # What the components name until ``fec compile`` is given others.

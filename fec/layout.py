@@ -15,8 +15,10 @@ SPLITS: Final = (TRAIN, EVAL)
 DONE: Final = "_DONE.json"
 FACES_TABLE: Final = "faces.parquet"
 PROBLEM: Final = "fec_base"
-# Of one loop. Its iterations all stand in one Argo object of about 1 MiB; with two components each, 200 are safe.
-MAX_GROUPS: Final = 200
+# Of both splits together. All their tasks stand in one object of 1 MiB of the engine (pipelines/graph/limits.py), and
+# so do those of the record groups of a split, of which each takes 50,000 triplets or more.
+MAX_GROUPS: Final = 80
+MAX_RECORD_GROUPS: Final = 10
 # Tensor2Tensor calls the evaluation split "dev" in file names.
 RECORD_SPLIT: Final = {TRAIN: "train", EVAL: "dev"}
 
@@ -122,6 +124,11 @@ class Group:
         """At most ``max_groups`` groups that together hold each of ``num_shards`` shards once."""
         count = max(1, min(num_shards, max_groups))
         return [Group(i, count) for i in range(count)]
+
+    @staticmethod
+    def part(max_groups: int, num_shards: int, other_shards: int) -> int:
+        """Of ``max_groups``, how many fall to the one of two splits that has ``num_shards``: at least one."""
+        return max(1, max_groups * num_shards // (num_shards + other_shards))
 
 
 def _split(split: str) -> str:

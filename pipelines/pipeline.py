@@ -4,7 +4,7 @@ Both ``fec compile`` and ``kfp dsl compile --py pipelines/pipeline.py`` make the
 """
 
 import contextlib
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List
 
 from kfp import dsl
 
@@ -19,21 +19,16 @@ from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
 from pipelines.graph import spot
-from pipelines.graph.definitions import deduplicate, described
+from pipelines.graph.definitions import deduplicate, described, require
 from pipelines.graph.form import CLUSTER, PlacementParameters, RunParameters, descriptions
 from pipelines.graph.options import T2T, CompileOptions
 from pipelines.graph.tasks import Placement, data_task, evaluate_task, summary_task, train_task
 from pipelines.t2t.component import t2t_datagen, t2t_train
 
-
-# The groups of record shards, and what the records are made of.
-class Prepared(NamedTuple):
-    groups: List[str]
-    triplets: dsl.Dataset
-
-
 ABOUT = "Google's Facial Expression Comparison dataset, from its lists of URLs to a trained embedding."
 
+# The parameters without a default, as long as nobody says where the images are.
+IMAGES = ("data_image", "train_image", "evaluate_image")
 T2T_HPARAMS = "percep_similarity_triplet_emb_tiny"
 
 
@@ -47,83 +42,6 @@ def pipeline(compiled: CompileOptions) -> Any:
     accelerator_tolerations = [dict(toleration) for toleration in accelerator.tolerations] if accelerator else []
     # Nothing inside an exit handler can be given back.
     given_back: Any = None if compiled.exit_handler else str
-
-    @dsl.pipeline(name="prepare-split")
-    def prepare_split(
-        split: str,
-        annotations: str,
-        root: str,
-        num_shards: int,
-        max_shards: int,
-        max_groups: int,
-        allow_network: List[str],
-        requests_per_second: float,
-        retry_transient_after: float,
-        detector: str,
-        min_confidence: float,
-        faced_weights: str,
-        image_size: int,
-        seed: int,
-        options: Dict[str, Any],
-        data_image: str,
-        plan_cpu: str,
-        plan_memory: str,
-        download_cpu: str,
-        download_memory: str,
-        faces_cpu: str,
-        faces_memory: str,
-        collect_cpu: str,
-        collect_memory: str,
-        datagen_cpu: str,
-        datagen_memory: str,
-        data_node_selector: Dict[str, str],
-        data_tolerations: List[Dict[str, str]],
-    ) -> Prepared:
-        """From the annotations of one split to its records."""
-
-        def on_data_nodes(task: Any, cpu: Any, memory: Any) -> None:
-            image = data_image if compiled.placement else compiled.data_image
-            data_task(task, compiled, Placement(image, cpu, memory, data_node_selector, data_tolerations))
-
-        planned = plan(
-            root=root,
-            split=split,
-            annotations=annotations,
-            num_shards=num_shards,
-            max_shards=max_shards,
-            max_groups=max_groups,
-            requests_per_second=requests_per_second,
-            options=options,
-        )
-        on_data_nodes(planned, plan_cpu, plan_memory)
-        with dsl.ParallelFor(planned.output, parallelism=compiled.parallelism) as group:
-            fetched = download(
-                root=root,
-                split=split,
-                group=group,
-                allow_network=allow_network,
-                requests_per_second=requests_per_second,
-                retry_transient_after=retry_transient_after,
-                options=options,
-            )
-            on_data_nodes(fetched, download_cpu, download_memory)
-            checked = faces(
-                root=root,
-                split=split,
-                group=fetched.output,
-                detector=detector,
-                min_confidence=min_confidence,
-                faced_weights=faced_weights,
-                options=options,
-            )
-            on_data_nodes(checked, faces_cpu, faces_memory)
-        collected = collect(root=root, split=split, seed=seed, max_groups=max_groups, options=options).after(checked)
-        on_data_nodes(collected, collect_cpu, collect_memory)
-        groups = collected.outputs["Output"]
-        with dsl.ParallelFor(groups, parallelism=compiled.parallelism) as record_group:
-            written = datagen(root=root, split=split, group=record_group, image_size=image_size, options=options)
-            on_data_nodes(written, datagen_cpu, datagen_memory)
-        return Prepared(groups=groups, triplets=collected.outputs["triplets"])
 
     def fec(
         train_csv: str,
@@ -170,43 +88,71 @@ def pipeline(compiled: CompileOptions) -> Any:
         accelerator_type: str = accelerator.resource if accelerator else "",
         accelerator_count: str = str(accelerator.count if accelerator else 0),
     ) -> given_back:
-        both = {
-            "root": root,
-            "max_shards": max_shards,
-            "max_groups": max_groups,
-            "allow_network": allow_network,
-            "requests_per_second": requests_per_second,
-            "retry_transient_after": retry_transient_after,
-            "detector": detector,
-            "min_confidence": min_confidence,
-            "faced_weights": faced_weights,
-            "image_size": image_size,
-            "seed": seed,
-            "options": options,
-            "data_image": data_image,
-            "plan_cpu": plan_cpu,
-            "plan_memory": plan_memory,
-            "download_cpu": download_cpu,
-            "download_memory": download_memory,
-            "faces_cpu": faces_cpu,
-            "faces_memory": faces_memory,
-            "collect_cpu": collect_cpu,
-            "collect_memory": collect_memory,
-            "datagen_cpu": datagen_cpu,
-            "datagen_memory": datagen_memory,
-            "data_node_selector": data_node_selector,
-            "data_tolerations": data_tolerations,
-        }
-        with _ended_by_a_summary(root, compiled):
-            train_split = prepare_split(split=TRAIN, annotations=train_csv, num_shards=num_train_shards, **both)
+
+        def on_data_nodes(task: Any, cpu: Any, memory: Any) -> None:
+            image = data_image if compiled.placement else compiled.data_image
+            data_task(task, compiled, Placement(image, cpu, memory, data_node_selector, data_tolerations))
+
+        def prepared(split: str, annotations: Any, num_shards: Any, other_shards: Any, *, after: Any = None) -> Any:
+            """From the annotations of one split to its records: the last task, and the one that has the triplets."""
+            planned = plan(
+                root=root,
+                split=split,
+                annotations=annotations,
+                num_shards=num_shards,
+                max_shards=max_shards,
+                other_shards=other_shards,
+                max_groups=max_groups,
+                requests_per_second=requests_per_second,
+                options=options,
+            )
+            if after is not None:
+                planned.after(after)
+            on_data_nodes(planned, plan_cpu, plan_memory)
+            with dsl.ParallelFor(
+                planned.output, name=f"{split} data: download, check faces", parallelism=compiled.parallelism
+            ) as group:
+                fetched = download(
+                    root=root,
+                    split=split,
+                    group=group,
+                    allow_network=allow_network,
+                    requests_per_second=requests_per_second,
+                    retry_transient_after=retry_transient_after,
+                    options=options,
+                )
+                on_data_nodes(fetched, download_cpu, download_memory)
+                verified = faces(
+                    root=root,
+                    split=split,
+                    group=fetched.output,
+                    detector=detector,
+                    min_confidence=min_confidence,
+                    faced_weights=faced_weights,
+                    options=options,
+                )
+                on_data_nodes(verified, faces_cpu, faces_memory)
+            collected = collect(root=root, split=split, seed=seed, max_groups=max_groups, options=options)
+            collected.after(verified)
+            on_data_nodes(collected, collect_cpu, collect_memory)
+            with dsl.ParallelFor(
+                collected.outputs["Output"], name=f"{split} data: write records", parallelism=compiled.parallelism
+            ) as record_group:
+                written = datagen(root=root, split=split, group=record_group, image_size=image_size, options=options)
+                on_data_nodes(written, datagen_cpu, datagen_memory)
+            return written, collected.outputs["triplets"]
+
+        with _ended_by_a_summary(root, data_image, compiled):
+            train_records, train_triplets = prepared(TRAIN, train_csv, num_train_shards, num_eval_shards)
             # One after the other: a host with images of both splits is asked at its rate, not at twice that.
-            eval_split = prepare_split(split=EVAL, annotations=eval_csv, num_shards=num_eval_shards, **both)
-            eval_split.after(train_split)
+            eval_records, eval_triplets = prepared(
+                EVAL, eval_csv, num_eval_shards, num_train_shards, after=train_records
+            )
             if not compiled.placement:
                 train_image, evaluate_image = compiled.train_image, compiled.evaluate_image
             on_train_nodes = Placement(train_image, train_cpu, train_memory, train_node_selector, train_tolerations)
             if compiled.trainer == T2T:
-                problem = t2t_datagen(root=root, image_size=image_size).after(eval_split)
+                problem = t2t_datagen(root=root, image_size=image_size).after(eval_records)
                 last = t2t_train(
                     root=root, problem=problem.output, hparams_set=model, train_steps=train_steps, seed=seed
                 )
@@ -219,20 +165,20 @@ def pipeline(compiled: CompileOptions) -> Any:
             else:
                 trained = train(
                     root=root,
-                    triplets=train_split.outputs["triplets"],
+                    triplets=train_triplets,
                     model=model,
                     steps=train_steps,
                     batch_size=batch_size,
                     learning_rate=learning_rate,
                     seed=seed,
                     options=options,
-                ).after(eval_split)
+                ).after(eval_records)
                 train_task(trained, compiled, on_train_nodes, accelerator_type, accelerator_count)
                 last = evaluate(
                     root=root,
                     run=trained.outputs["Output"],
                     trained_model=trained.outputs["trained_model"],
-                    triplets=eval_split.outputs["triplets"],
+                    triplets=eval_triplets,
                     options=options,
                 )
                 evaluate_task(
@@ -243,15 +189,18 @@ def pipeline(compiled: CompileOptions) -> Any:
         return None if compiled.exit_handler else last.outputs["Output"]
 
     fec.__doc__ = described(ABOUT, descriptions(), "The report's path; with trainer t2t, the run's name.")
-    return deduplicate(dsl.pipeline(name="fec")(fec))
+    made = deduplicate(dsl.pipeline(name="fec")(fec))
+    if not compiled.has_images:
+        require(made, IMAGES)
+    return made
 
 
-def _ended_by_a_summary(root: Any, options: CompileOptions) -> contextlib.AbstractContextManager[Any]:
+def _ended_by_a_summary(root: Any, image: Any, options: CompileOptions) -> contextlib.AbstractContextManager[Any]:
     """A context whose tasks are followed by the summary of the run, however they end; or by nothing."""
     if not options.exit_handler:
         return contextlib.nullcontext()
     summarized = summarize(root=root)
-    summary_task(summarized, options)
+    summary_task(summarized, options, image if options.placement else options.data_image)
     handler: contextlib.AbstractContextManager[Any] = dsl.ExitHandler(summarized, name="run")
     return handler
 

@@ -13,7 +13,7 @@ def collect(
     split: str,
     triplets: dsl.Output[dsl.Dataset],
     seed: int = 0,
-    max_groups: int = 100,
+    max_groups: int = 66,
     options: Dict[str, Any] = {},  # noqa: UP006
 ) -> List[str]:  # noqa: UP006
     """Keep the triplets whose three faces survived, and count what was lost where.
@@ -23,7 +23,7 @@ def collect(
         split: train or eval.
         triplets: The funnel of the split, with its counts.
         seed: Of the shuffle: another seed, another order of the same triplets.
-        max_groups: Groups of record shards at the most, 1 to 200.
+        max_groups: Groups of record shards at the most.
         options: Further options of all steps, by step: {"collect": {...}}.
 
     Returns:

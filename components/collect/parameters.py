@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fec.layout import MAX_GROUPS
+from fec.layout import MAX_GROUPS, MAX_RECORD_GROUPS
 from fec.parameters import SEEDS, StepParameters, parameter, root, split
 from fec.presets import PRESETS
 
@@ -30,8 +30,8 @@ class Parameters(StepParameters, step="collect", version=VERSION):
         expected="0 (by triplets_per_record_shard) or more",
     )
     max_groups: int = parameter(
-        "groups of record shards at the most",
-        default=100,
+        f"groups of record shards at the most; there are never more than {MAX_RECORD_GROUPS}",
+        default=66,
         at_least=1,
         at_most=MAX_GROUPS,
         shapes_result=False,

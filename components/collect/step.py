@@ -54,7 +54,9 @@ def run(parameters: Parameters) -> list[str]:
     collected = done.counts["records"]
     record_shards = preset.record_shards(split, collected, done.counts["record_shards"])
     enough = -(-preset.triplets(split, collected) // TRIPLETS_PER_GROUP)
-    return [str(group) for group in Group.all(record_shards, min(parameters.max_groups, enough))]
+    return [
+        str(group) for group in Group.all(record_shards, min(parameters.max_groups, enough, layout.MAX_RECORD_GROUPS))
+    ]
 
 
 def _markers(storage: Storage, directories: Sequence[str], step: str) -> list[Done]:

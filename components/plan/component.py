@@ -14,7 +14,8 @@ def plan(
     annotations: str,
     num_shards: int = 8,
     max_shards: int = 0,
-    max_groups: int = 100,
+    other_shards: int = 0,
+    max_groups: int = 66,
     requests_per_second: float = 20.0,
     options: Dict[str, Any] = {},  # noqa: UP006
 ) -> List[str]:  # noqa: UP006
@@ -26,7 +27,8 @@ def plan(
         annotations: The FEC CSV, or FEC_dataset.zip: a path or an http(s), gs or s3 URL.
         num_shards: Shards of the whole split.
         max_shards: A trial: only as much of the split as fills this many shards; 0 for all.
-        max_groups: Groups the shards are handled in, 200 at most.
+        other_shards: Shards of the run's other split, which shares the groups with this one; 0 for none.
+        max_groups: Groups the shards are handled in, 80 at most.
         requests_per_second: Requests a second to one host key, over the whole run.
         options: Further options of all steps, by step: {"plan": {...}}.
 
@@ -47,6 +49,7 @@ def plan(
         annotations=annotations,
         num_shards=num_shards,
         max_shards=max_shards,
+        other_shards=other_shards,
         max_groups=max_groups,
         requests_per_second=requests_per_second,
     )

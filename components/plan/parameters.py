@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fec.layout import MAX_GROUPS
+from fec.layout import MAX_GROUPS, Group
 from fec.parameters import StepParameters, parameter, root, split
 
 # Raise when the same annotations would be planned otherwise: everything is then planned again.
@@ -17,8 +17,8 @@ def refuse_groups(number: int) -> str:
     if 1 <= number <= MAX_GROUPS:
         return ""
     return (
-        f"expected 1 to {MAX_GROUPS}: the engine keeps the state of all groups in one object of about 1 MiB, and "
-        "a group handles several shards, in parallel"
+        f"expected 1 to {MAX_GROUPS}: the engine keeps the state of all groups in one object of 1 MiB, and a group "
+        "handles several shards, in parallel"
     )
 
 
@@ -36,9 +36,16 @@ class Parameters(StepParameters, step="plan", version=VERSION):
     max_shards: int = parameter(
         "a trial: only as much of the split as fills this many shards; 0: all", default=0, at_least=0, promoted=True
     )
+    other_shards: int = parameter(
+        "shards of the run's other split, which shares the groups with this one; 0: this one has them all",
+        default=0,
+        at_least=0,
+        shapes_result=False,
+        promoted=True,
+    )
     max_groups: int = parameter(
         f"groups the shards are handled in, {MAX_GROUPS} at most",
-        default=100,
+        default=66,
         refuse=refuse_groups,
         shapes_result=False,
         promoted=True,
@@ -56,3 +63,9 @@ class Parameters(StepParameters, step="plan", version=VERSION):
     def shards(self) -> int:
         """The shards the plan has: those of the split, or of the trial."""
         return min(self.num_shards, self.max_shards or self.num_shards)
+
+    @property
+    def groups(self) -> int:
+        """The groups that fall to this split at the most, by its part of the run's shards."""
+        others = min(self.other_shards, self.max_shards or self.other_shards)
+        return Group.part(self.max_groups, self.shards, others)

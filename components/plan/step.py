@@ -27,7 +27,7 @@ def run(parameters: Parameters) -> list[str]:
         from components.plan.work import make_plan
 
         make_plan(storage, parameters, _settings(parameters), fingerprint)
-    return [str(group) for group in layout.Group.all(parameters.shards, parameters.max_groups)]
+    return [str(group) for group in layout.Group.all(parameters.shards, parameters.groups)]
 
 
 def _settings(parameters: Parameters) -> dict[str, Any]:

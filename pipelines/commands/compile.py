@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError(f"output {options.output!r}: expected a name that ends in .yaml")
     if not output.absolute().parent.is_dir():
         raise ConfigurationError(f"output {options.output!r}: there is no folder {output.parent}")
+    compile_options.check_images()
 
     from kfp import compiler
 

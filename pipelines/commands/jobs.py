@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pipelines.jobs.cluster import JobState
     from pipelines.jobs.progress import ShardProgress
 
-SUMMARY = "Run a data step on plain Kubernetes, as one Indexed Job: launch it, see how far it is, delete it."
+SUMMARY = (
+    "Run a data step on plain Kubernetes, as one Indexed Job: launch it, see how far it is, read its logs, delete it."
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +42,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     status.add_argument("--per-shard", action="store_true", help="a line for each shard")
     status.add_argument("--json", action="store_true", help="one JSON object instead")
     _add_cluster(status)
+    logs = actions.add_parser("logs", help="what the pods of a Job say, those that failed first")
+    _add_job(logs)
+    logs.add_argument("--index", type=int, default=-1, help="of one index only (default: those that failed, or all)")
+    logs.add_argument("--tail", type=int, default=20, help="last lines of a pod (default: %(default)s)")
+    _add_cluster(logs)
     delete = actions.add_parser("delete", help="stop and delete a Job; what it stored stays")
     _add_job(delete)
     _add_cluster(delete)
@@ -58,7 +65,7 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    return {"launch": _launch, "status": _status, "delete": _delete}[options.action](options)
+    return {"launch": _launch, "status": _status, "logs": _logs, "delete": _delete}[options.action](options)
 
 
 def _launch(options: argparse.Namespace) -> int:
@@ -100,6 +107,26 @@ def _status(options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(name, state, shards)))
     else:
         print("\n".join(_as_text(name, state, why, shards, per_shard=options.per_shard)))
+    return 0
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from fec.errors import ConfigurationError
+    from pipelines.jobs import cluster
+
+    name, connected = options.name or job_name(options.step, options.split), _connected(options)
+    found = cluster.pods(connected, name)
+    if not found:
+        raise ConfigurationError(
+            f"Job {name}: namespace {connected.namespace!r} has no pods of it; fec status ROOT --run {name} shows what "
+            "its tasks have written"
+        )
+    failed = [pod for pod in found if pod.exit_code]
+    chosen = [pod for pod in found if pod.index == options.index] if options.index >= 0 else failed or found
+    for pod in chosen:
+        ended = f", exit code {pod.exit_code}" if pod.exit_code is not None else ""
+        print(f"== index {pod.index}, pod {pod.name}: {pod.phase}{ended}")
+        print(cluster.log(connected, pod.name, options.tail).rstrip())
     return 0
 
 

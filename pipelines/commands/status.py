@@ -11,7 +11,14 @@ SUMMARY = "How far a run on a cluster is, read from its root: done, at work, lef
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", help="storage root of the run: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
-    parser.add_argument("--run", default="", help="the engine's name of the run, such as fec-x7k2p (default: the last)")
+    # Not "run": that is what the command line calls.
+    parser.add_argument(
+        "--run",
+        dest="run_name",
+        default="",
+        metavar="RUN",
+        help="the engine's name of the run, such as fec-x7k2p (default: the last)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead")
 
 
@@ -21,6 +28,6 @@ def run(options: argparse.Namespace) -> int:
     from pipelines.status.run_status import run_status
 
     now = datetime.now(UTC)
-    status = run_status(open_storage(options.root, read_only=True), options.run, now)
+    status = run_status(open_storage(options.root, read_only=True), options.run_name, now)
     print(json.dumps(text.as_json(status)) if options.json else text.as_text(status, now))
     return 0

@@ -5,15 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fec import command
 from fec.errors import ConfigurationError
+from fec.progress import event
 from pipelines.graph.options import CompileOptions
 from pipelines.kubeflow.endpoint import Access
 
+if TYPE_CHECKING:
+    from pipelines.kubeflow.submit import Submission
+
 # The exit code of a command that Ctrl-C ended, as shells have it.
 INTERRUPTED = 130
+# Looks that are left out between two attempts, twice as many each time: a minute at first.
+PAUSES = 6
 
 SUMMARY = "Run the pipeline on Kubeflow Pipelines: compile it, upload it if it is new, start it, and wait if asked to."
 
@@ -32,6 +40,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     names.add_argument("--run-service-account", default="", help="Kubernetes service account the run's pods use")
     waiting = parser.add_argument_group("waiting")
     waiting.add_argument("--wait", action="store_true", help="return when the run has ended: 0 succeeded, 1 failed")
+    waiting.add_argument(
+        "--attempts",
+        type=int,
+        default=1,
+        help="with --wait: start a run that ended for a passing cause again on its root, up to so many runs in all "
+        "(default: %(default)s)",
+    )
+    waiting.add_argument(
+        "--every-hours",
+        type=float,
+        default=0.0,
+        help="instead of one run, have Kubeflow start it every so many hours, one at a time: each goes on where the "
+        "one before it was, and does nothing on a finished root",
+    )
     waiting.add_argument("--timeout", type=float, default=0.0, help="seconds to wait at most, 0: for ever")
     waiting.add_argument(
         "--poll-interval", type=float, default=10.0, help="seconds between looks (default: %(default)s)"
@@ -43,47 +65,84 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     access = command.parameters_from(Access, options)
     compile_options = command.parameters_from(CompileOptions, options)
-    if options.timeout < 0 or options.poll_interval <= 0:
-        raise ConfigurationError("--timeout must be 0 or more, and --poll-interval more than 0 seconds")
+    _check(options, compile_options)
 
-    from pipelines.graph import limits, runtime_parameters
-    from pipelines.graph.compiled import read_spec
-    from pipelines.graph.form import RunParameters, check_values
     from pipelines.kubeflow import submit
     from pipelines.kubeflow.endpoint import connect
+    from pipelines.kubeflow.watch import RunEnded, Watch
 
     with tempfile.TemporaryDirectory() as folder:
-        package = Path(options.package_file or Path(folder, "fec_pipeline.yaml"))
-        if not options.package_file:
-            _compile(compile_options, package)
-        declared = runtime_parameters.declared(read_spec(package))
-        parameters = runtime_parameters.parse(options.parameters, declared)
-        if options.package_file and compile_options.options:
-            raise ConfigurationError(
-                "--set goes into what is compiled, and --package-file is compiled already; give options={...}, in JSON"
-            )
-        check_values(parameters, model=declared["model"].default if "model" in declared else RunParameters.model)
-        if "max_groups" in declared:
-            limits.check(package, int(parameters.get("max_groups", declared["max_groups"].default)))
-        submission = submit.Submission(
-            package=package,
-            parameters=parameters,
-            pipeline_name=options.pipeline_name,
-            experiment=options.experiment,
-            run_name=options.run_name,
-            service_account=options.run_service_account,
-        )
+        submission = _submission(options, compile_options, Path(folder))
         submit.check_names(submission)
         endpoint = connect(access)
-        submitted = submit.submit(endpoint, submission)
-    print(submitted.url, flush=True)
-    if options.wait:
-        try:
-            submit.wait(endpoint, submitted.run_id, timeout=options.timeout, interval=options.poll_interval)
-        except KeyboardInterrupt:
-            print("stopped waiting; the run goes on, and the same command waits for it again", file=sys.stderr)
-            return INTERRUPTED
+        if options.every_hours:
+            print(submit.schedule(endpoint, submission, options.every_hours), flush=True)
+            return 0
+        watch = Watch(str(submission.parameters.get("root", "")))
+        for attempt in range(1, options.attempts + 1):
+            submitted = submit.submit(endpoint, submission)
+            print(submitted.url, flush=True)
+            if not options.wait:
+                return 0
+            try:
+                submit.wait(endpoint, submitted.run_id, watch, timeout=options.timeout, interval=options.poll_interval)
+                return 0
+            except KeyboardInterrupt:
+                print("stopped waiting; the run goes on, and the same command waits for it again", file=sys.stderr)
+                return INTERRUPTED
+            except RunEnded as ended:
+                if attempt == options.attempts or not ended.mendable:
+                    raise
+                event("attempt_failed", f"attempt {attempt} of {options.attempts}: {ended}", severity="WARNING")
+                time.sleep(options.poll_interval * PAUSES * 2 ** (attempt - 1))
     return 0
+
+
+def _check(options: argparse.Namespace, compile_options: CompileOptions) -> None:
+    """Raises ConfigurationError for options of this command that make no sense, by themselves or together."""
+    if options.timeout < 0 or options.poll_interval <= 0:
+        raise ConfigurationError("--timeout must be 0 or more, and --poll-interval more than 0 seconds")
+    if options.attempts < 1 or (options.attempts > 1 and not options.wait):
+        raise ConfigurationError(f"--attempts {options.attempts}: expected 1 or more, and --wait with more than 1")
+    if options.every_hours < 0 or (options.every_hours and options.wait):
+        raise ConfigurationError("--every-hours must be more than 0 hours, and is not waited for: leave out --wait")
+    if options.package_file and compile_options.options:
+        raise ConfigurationError(
+            "--set goes into what is compiled, and --package-file is compiled already; give options={...}, in JSON"
+        )
+
+
+def _submission(options: argparse.Namespace, compile_options: CompileOptions, folder: Path) -> Submission:
+    """What is to be run, compiled if need be and checked: nothing is sent that the engine or a step would refuse."""
+    from pipelines.graph import limits, runtime_parameters, values
+    from pipelines.graph.compiled import mounts, read_spec
+    from pipelines.graph.form import RunParameters, check_values
+    from pipelines.kubeflow.submit import Submission
+    from pipelines.pipeline import ABOUT, IMAGES
+
+    package = Path(options.package_file or folder / "fec_pipeline.yaml")
+    if not options.package_file:
+        if not any(word.startswith(tuple(f"{name}=" for name in IMAGES)) for word in options.parameters):
+            compile_options.check_images()
+        _compile(compile_options, package)
+    declared = runtime_parameters.declared(read_spec(package))
+    parameters = runtime_parameters.parse(options.parameters, declared)
+    check_values(parameters, model=declared["model"].default if "model" in declared else RunParameters.model)
+    whole = {name: parameter.default for name, parameter in declared.items()} | parameters
+    values.check_together(whole)
+    values.check_reachable(whole, mounts(package))
+    if "max_groups" in declared:
+        limits.check(package, int(whole["max_groups"]))
+    return Submission(
+        package=package,
+        parameters=parameters,
+        pipeline_name=options.pipeline_name,
+        experiment=options.experiment,
+        run_name=options.run_name,
+        service_account=options.run_service_account,
+        about=f"{ABOUT} To be filled in: root, train_csv and eval_csv; all else has a default. Docs: docs/cluster.md",
+        version_about="" if options.package_file else compile_options.described,
+    )
 
 
 def _compile(options: CompileOptions, package: Path) -> None:

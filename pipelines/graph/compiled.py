@@ -12,14 +12,35 @@ from fec.errors import ConfigurationError
 
 def read_spec(package: Path) -> dict[str, Any]:
     """The pipeline's specification, the first document of ``package``; ConfigurationError if there is none."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
-    try:
-        with open(package, encoding="utf-8") as file:
-            spec = next(yaml.load_all(file, Loader=loader))
-    except OSError as error:
-        raise ConfigurationError(f"{package}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, StopIteration):
-        spec = None
+    spec = next(iter(_documents(package)), None)
     if not isinstance(spec, dict) or not {"pipelineInfo", "root", "components", "deploymentSpec"} <= set(spec):
         raise ConfigurationError(f"{package} is no compiled pipeline; fec compile writes one")
     return spec
+
+
+def read_platform(package: Path) -> dict[str, Any]:
+    """What Kubernetes is told of each executor, from the second document of ``package``; empty if there is none."""
+    second = [*_documents(package), {}, {}][1]
+    found: dict[str, Any] = (
+        second.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    )
+    return found
+
+
+def mounts(package: Path) -> list[str]:
+    """Where the compiled pipeline's tasks have a volume claim mounted, a folder that they share."""
+    found = {
+        mount["mountPath"] for settings in read_platform(package).values() for mount in settings.get("pvcMount", ())
+    }
+    return sorted(found)
+
+
+def _documents(package: Path) -> list[Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+    try:
+        with open(package, encoding="utf-8") as file:
+            return list(yaml.load_all(file, Loader=loader))
+    except OSError as error:
+        raise ConfigurationError(f"{package}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return []

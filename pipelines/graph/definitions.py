@@ -7,8 +7,11 @@ The second use can as well refer to the first one's definition, which keeps the 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+_SPACES: Final = re.compile(" {2,}")
 
 
 def deduplicate(pipeline: Any) -> Any:
@@ -18,13 +21,17 @@ def deduplicate(pipeline: Any) -> Any:
     """
     spec = pipeline.pipeline_spec
     executors = spec.deployment_spec["executors"]
-    for executor in executors.values():
-        command = executor["container"]["command"]
-        command[-1] = _without_comments(command[-1])
-    for component in spec.components.values():
+    graphs = [spec.root, *spec.components.values()]
+    for name, component in spec.components.items():
         if component.executor_label:
-            _leave_out_descriptions(component)
-        _leave_out_carriers(component, spec.components)
+            uses = [task for graph in graphs for task in graph.dag.tasks.values() if task.component_ref.name == name]
+            _leave_out_what_the_form_says(component, uses)
+            command = executors[component.executor_label]["container"]["command"]
+            command[-2] = _SPACES.sub(" ", command[-2])
+            needed = any(value.HasField("default_value") for value in component.input_definitions.parameters.values())
+            command[-1] = _without_comments(command[-1], defaults=needed)
+    for graph in graphs:
+        _leave_out_carriers(graph, spec.components)
     platform: dict[str, Any] = {}
     if "kubernetes" in pipeline.platform_spec.platforms:
         platform = pipeline.platform_spec.platforms["kubernetes"].deployment_spec.executors
@@ -50,11 +57,27 @@ def described(about: str, parameters: Mapping[str, str], returns: str) -> str:
     return "\n".join([about, "", "Args:", *lines, "", "Returns:", f"    {returns}", ""])
 
 
-def _leave_out_descriptions(component: Any) -> None:
-    """Those of a component's inputs and outputs: the run's form shows the pipeline's."""
+def require(pipeline: Any, names: Iterable[str]) -> None:
+    """Take the defaults of these parameters from a KFP pipeline's form, in place: they are then to be given."""
+    for name in names:
+        definition = pipeline.pipeline_spec.root.input_definitions.parameters[name]
+        definition.ClearField("default_value")
+        definition.is_optional = False
+
+
+def _leave_out_what_the_form_says(component: Any, uses: Iterable[Any]) -> None:
+    """Descriptions of a component's inputs and outputs; that inputs may be missing which each of its ``uses`` gives.
+
+    Every task carries its component in several places of the engine's state, and the form shows the pipeline's.
+    """
     for definitions in (component.input_definitions, component.output_definitions):
         for described in (*definitions.parameters.values(), *definitions.artifacts.values()):
             described.description = ""
+    given = [set(task.inputs.parameters) for task in uses]
+    for name, definition in component.input_definitions.parameters.items():
+        if all(name in names for names in given):
+            definition.ClearField("default_value")
+            definition.is_optional = False
 
 
 def _leave_out_carriers(component: Any, components: Any) -> None:
@@ -85,10 +108,14 @@ def _merged_a_component(spec: Any) -> bool:
     return bool(twins)
 
 
-def _without_comments(source: str) -> str:
-    """Python that does the same, without docstrings and in few lines."""
+def _without_comments(source: str, *, defaults: bool) -> str:
+    """Python that does the same, without docstrings and in few lines; without ``defaults`` if every input is given."""
     module = ast.parse(source)
+    # Our components say dsl.Output, and nothing of kfp itself.
+    module.body = [node for node in module.body if ast.unparse(node) not in ("import kfp", "from kfp.dsl import *")]
     for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef) and not defaults:
+            node.args.defaults = []
         if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return ast.unparse(module)

@@ -21,6 +21,7 @@ from components.train.parameters import Parameters as Train
 from fec.errors import ConfigurationError
 from fec.parameters import Checked, converted, fields, like, parameter, rules_of
 from fec.storage import normalized_root
+from pipelines.graph import values
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Scale:
 
 ONE_MACHINE: Final = Scale(num_train_shards=8, num_eval_shards=2, max_groups=1)
 # The published recipe's shards.
-CLUSTER: Final = Scale(num_train_shards=2000, num_eval_shards=200, max_groups=100)
+CLUSTER: Final = Scale(num_train_shards=2000, num_eval_shards=200, max_groups=66)
 
 
 def refuse_options(given: dict[str, Any]) -> str:
@@ -94,48 +95,57 @@ class RunParameters(Checked):
 class PlacementParameters(Checked):
     """Where the tasks run on an engine and what they get there; the rest of the pipeline's parameters."""
 
-    data_image: str = parameter("container image of the data steps", default="")
-    train_image: str = parameter("container image of training", default="")
-    evaluate_image: str = parameter("container image of the evaluation", default="")
-    plan_cpu: str = parameter("CPUs of plan, such as 1 or 500m", default="1")
-    plan_memory: str = parameter("memory of plan, such as 4Gi", default="4Gi")
-    download_cpu: str = parameter("CPUs of a download task", default="2")
-    download_memory: str = parameter("memory of a download task", default="4Gi")
-    faces_cpu: str = parameter("CPUs of a faces task, which uses all of them", default="3")
-    faces_memory: str = parameter("memory of a faces task", default="6Gi")
-    collect_cpu: str = parameter("CPUs of collect", default="1")
-    collect_memory: str = parameter("memory of collect", default="4Gi")
-    datagen_cpu: str = parameter("CPUs of a datagen task, which uses all of them", default="3")
-    datagen_memory: str = parameter("memory of a datagen task", default="6Gi")
-    train_cpu: str = parameter("CPUs of training", default="4")
-    train_memory: str = parameter("memory of training", default="16Gi")
-    evaluate_cpu: str = parameter("CPUs of the evaluation", default="3")
-    evaluate_memory: str = parameter("memory of the evaluation", default="8Gi")
+    data_image: str = parameter("container image of the data steps", default="", refuse=values.wrong_image)
+    train_image: str = parameter("container image of training", default="", refuse=values.wrong_image)
+    evaluate_image: str = parameter("container image of the evaluation", default="", refuse=values.wrong_image)
+    plan_cpu: str = parameter("CPUs of plan, such as 1 or 500m", default="1", refuse=values.wrong_cpu)
+    plan_memory: str = parameter("memory of plan, such as 4Gi", default="4Gi", refuse=values.wrong_memory)
+    download_cpu: str = parameter("CPUs of a download task", default="1", refuse=values.wrong_cpu)
+    download_memory: str = parameter("memory of a download task", default="4Gi", refuse=values.wrong_memory)
+    faces_cpu: str = parameter("CPUs of a faces task, which uses them", default="3", refuse=values.wrong_cpu)
+    faces_memory: str = parameter("memory of a faces task", default="6Gi", refuse=values.wrong_memory)
+    collect_cpu: str = parameter("CPUs of collect", default="1", refuse=values.wrong_cpu)
+    collect_memory: str = parameter("memory of collect", default="4Gi", refuse=values.wrong_memory)
+    datagen_cpu: str = parameter("CPUs of a datagen task, which uses all of them", default="3", refuse=values.wrong_cpu)
+    datagen_memory: str = parameter("memory of a datagen task", default="6Gi", refuse=values.wrong_memory)
+    train_cpu: str = parameter("CPUs of training", default="3", refuse=values.wrong_cpu)
+    train_memory: str = parameter("memory of training", default="12Gi", refuse=values.wrong_memory)
+    evaluate_cpu: str = parameter("CPUs of the evaluation", default="3", refuse=values.wrong_cpu)
+    evaluate_memory: str = parameter("memory of the evaluation", default="8Gi", refuse=values.wrong_memory)
     data_node_selector: dict[str, Any] = parameter(
-        "labels of the nodes for the data steps and the evaluation, as JSON", default=dict
+        "labels of the nodes for the data steps and the evaluation, as JSON",
+        default=dict,
+        refuse=values.wrong_selector,
     )
     data_tolerations: tuple[Any, ...] = parameter(
-        "taints these steps tolerate, a JSON list of objects with key, operator, value, effect", default=()
+        "taints these steps tolerate, a JSON list of objects with key, operator, value, effect",
+        default=(),
+        refuse=values.wrong_tolerations,
     )
-    train_node_selector: dict[str, Any] = parameter("labels of the nodes for training, as JSON", default=dict)
-    train_tolerations: tuple[Any, ...] = parameter("taints training tolerates, as JSON", default=())
+    train_node_selector: dict[str, Any] = parameter(
+        "labels of the nodes for training, as JSON", default=dict, refuse=values.wrong_selector
+    )
+    train_tolerations: tuple[Any, ...] = parameter(
+        "taints training tolerates, as JSON", default=(), refuse=values.wrong_tolerations
+    )
     accelerator_type: str = parameter(
-        "resource training asks for, nvidia.com/gpu or google.com/tpu; empty for none", default=""
+        "resource training asks for, nvidia.com/gpu or google.com/tpu; empty for none",
+        default="",
+        refuse=values.wrong_accelerator,
     )
-    accelerator_count: str = parameter("how many of it", default="0")
+    accelerator_count: str = parameter("how many of it", default="0", refuse=values.wrong_count)
 
 
 def for_pipeline(parameters: RunParameters) -> dict[str, Any]:
     """The values for a run on this machine by the names of the pipeline's inputs, as JSON can carry them."""
-    values = dataclasses.asdict(parameters)
-    return values | {
+    return dataclasses.asdict(parameters) | {
         "root": normalized_root(parameters.root),
         "allow_network": list(parameters.allow_network),
         "options": step_options.checked(parameters.options),
     }
 
 
-def check_values(values: Mapping[str, Any], *, model: str = RunParameters.model) -> None:
+def check_values(given: Mapping[str, Any], *, model: str = RunParameters.model) -> None:
     """Raises ConfigurationError for a value of the pipeline's parameters that its step would refuse.
 
     ``model`` is the default that was compiled in: where it is none of train's, the trainer is another one, and what it
@@ -143,9 +153,9 @@ def check_values(values: Mapping[str, Any], *, model: str = RunParameters.model)
     """
     for parameters in (RunParameters, PlacementParameters):
         for field in fields(parameters):
-            if field.name not in values or (field.name == "model" and model not in MODELS):
+            if field.name not in given or (field.name == "model" and model not in MODELS):
                 continue
-            value = converted(parameters, field.name, values[field.name])
+            value = converted(parameters, field.name, given[field.name])
             if wrong := rules_of(field).says(value):
                 raise ConfigurationError(f"{field.name} {value!r}: {wrong}")
 

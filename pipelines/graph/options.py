@@ -1,15 +1,18 @@
 """What is fixed when the pipeline is compiled: the shape of the run, and the defaults of its form."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from components.plan.parameters import refuse_groups
 from fec.errors import ConfigurationError
-from fec.images import REGISTRY, image
+from fec.images import REGISTRY, TAG, image
 from fec.layout import MAX_GROUPS
-from fec.parameters import Checked, parameter
+from fec.parameters import Checked, fields, parameter
 from pipelines.graph.accelerators import TPU_RESOURCE, Accelerator, accelerator
 from pipelines.graph.form import CLUSTER, refuse_options
+from pipelines.graph.values import wrong_image, wrong_name
 
 # A loop of more iterations comes near the limits of the engine's own bookkeeping (about 1 MiB a run).
 MAX_PARALLELISM = MAX_GROUPS
@@ -18,9 +21,54 @@ KERAS, T2T = "keras", "t2t"
 TRAINERS = (KERAS, T2T)
 
 
+# A year: for a task whose attempts may take as long as they like.
+ENDLESS = 365 * 24 * 3600
+IMAGES = ("data", "train", "evaluate")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A ``pvc`` or a ``secret`` of this name, mounted at ``path``."""
+
+    kind: str
+    name: str
+    path: str
+
+
 def _name(text: str) -> str:
-    good = text and not any(character.isspace() for character in text)
-    return "" if good else "expected a name without spaces"
+    return "expected a name without spaces" if any(character.isspace() for character in text) else ""
+
+
+def _tag(text: str) -> str:
+    return _name(text) if text else "expected a name"
+
+
+def _images(given: Iterable[str]) -> str:
+    for text in given:
+        name, equals, reference = text.partition("=")
+        if not equals or name not in IMAGES or wrong_image(reference):
+            return f"{text!r}: expected NAME=REFERENCE, NAME one of {', '.join(IMAGES)}"
+    return ""
+
+
+def _pull_secrets(given: Iterable[str]) -> str:
+    return next((f"{name!r}: {wrong}" for name in given if (wrong := wrong_name(name))), "")
+
+
+def _volumes(given: Iterable[str]) -> str:
+    for text in given:
+        kind, _, rest = text.partition(":")
+        name, _, path = rest.partition(":")
+        if kind not in ("pvc", "secret") or wrong_name(name) or not path.startswith("/"):
+            return f"{text!r}: expected pvc:NAME:/PATH or secret:NAME:/PATH"
+    return ""
+
+
+def _environment(given: Iterable[str]) -> str:
+    for text in given:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*=.*", text, re.DOTALL):
+            return f"{text!r}: expected NAME=VALUE"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -42,8 +90,15 @@ class CompileOptions(Checked):
         help="how often a failed task starts again, each time where it stopped", default=3, at_least=0
     )
     backoff_seconds: int = parameter(help="seconds before the first retry", default=60, at_least=0)
-    backoff_factor: float = parameter(help="each later retry waits this many times longer", default=2.0, at_least=1)
-    backoff_max_seconds: int = parameter(help="the longest wait before a retry, in seconds", default=3600, at_least=0)
+    backoff_factor: int = parameter(
+        help="each later retry waits this many times longer, a whole number", default=2, at_least=1
+    )
+    retry_window_seconds: int = parameter(
+        help="seconds after the start of a task's first attempt in which it is tried again, 0: as long as its "
+        "time-outs and waits can take",
+        default=0,
+        at_least=0,
+    )
     data_timeout_seconds: int = parameter(
         help="seconds after which one attempt of a data task is ended, 0: never", default=24 * 3600, at_least=0
     )
@@ -61,8 +116,24 @@ class CompileOptions(Checked):
     accelerator_count: int = parameter(help="GPUs; chips of a TPU follow from its topology", default=0, at_least=0)
     topology: str = parameter(help="of a TPU, such as 2x4", default="")
     spot: bool = parameter(help="run the data steps on spot nodes of GKE", default=False)
-    registry: str = parameter(help="where the images are", default=REGISTRY, refuse=_name)
-    tag: str = parameter(help="of the images", default="latest", refuse=_name)
+    registry: str = parameter(
+        help="where the images are, as fec images build was told (else FEC_REGISTRY)", default=REGISTRY, refuse=_name
+    )
+    tag: str = parameter(help="of the images (else FEC_TAG)", default=TAG, refuse=_tag)
+    image: tuple[str, ...] = parameter(
+        help=f"NAME=REFERENCE of one image, NAME one of {', '.join(IMAGES)}: data=ghcr.io/me/fec-data@sha256:… say",
+        default=(),
+        refuse=_images,
+    )
+    pull_secret: tuple[str, ...] = parameter(
+        help="a Kubernetes Secret with which the images are pulled", default=(), refuse=_pull_secrets
+    )
+    volume: tuple[str, ...] = parameter(
+        help="pvc:NAME:/PATH or secret:NAME:/PATH, mounted in every task: for weights or keys",
+        default=(),
+        refuse=_volumes,
+    )
+    env: tuple[str, ...] = parameter(help="NAME=VALUE in every task's environment", default=(), refuse=_environment)
     shm_gib: int = parameter(
         help="GiB of memory at most for /dev/shm of training, 0: the engine's 64 MiB", default=2, at_least=0
     )
@@ -70,9 +141,6 @@ class CompileOptions(Checked):
         help="GiB of the node's disk at most for a task's unfinished work, 0: none but the container's own",
         default=50,
         at_least=0,
-    )
-    caching: bool = parameter(
-        help="let the engine reuse a task's outputs; every step knows by itself what is done", default=False
     )
     placement: bool = parameter(
         help="have CPU, memory, images, node selectors, tolerations and accelerator in the run's form; without, the "
@@ -109,21 +177,73 @@ class CompileOptions(Checked):
             raise ConfigurationError(f"{given} without an accelerator: name its kind too, --accelerator gpu say")
         return None
 
+    def retry_window(self, timeout_seconds: int) -> int:
+        """Seconds from the start of a task's first attempt in which the engine is to try again.
+
+        By default so many that no attempt is cut off: each may take ``timeout_seconds``, and each wait is as asked.
+        """
+        if self.retry_window_seconds:
+            return self.retry_window_seconds
+        if not timeout_seconds:
+            return ENDLESS
+        waits: int = sum(self.backoff_seconds * self.backoff_factor**number for number in range(self.retries))
+        return min(ENDLESS, (self.retries + 1) * timeout_seconds + waits)
+
+    @property
+    def volumes(self) -> list[Volume]:
+        return [Volume(*text.split(":", 2)) for text in self.volume]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return dict(text.split("=", 1) for text in self.env)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether it is said where every image is."""
+        return bool(self.registry) or all(name in self._given_images for name in IMAGES)
+
+    def check_images(self) -> None:
+        """Raises ConfigurationError where nobody said where the images are: there are none that all could pull."""
+        if not self.has_images:
+            raise ConfigurationError(
+                "no images: give --registry and --tag as fec images build had them, or --image data=… --image train=… "
+                "--image evaluate=…"
+            )
+
+    @property
+    def described(self) -> str:
+        """What was compiled, in a line for the engine's pages: images, accelerator and what is not as by default."""
+        changed = [
+            f"{field.name}={getattr(self, field.name)}"
+            for field in fields(type(self))
+            if field.name not in ("registry", "tag", "image", "options", "env")
+            and getattr(self, field.name) != field.default
+        ]
+        names = dict.fromkeys((self.data_image, self.train_image, self.evaluate_image))
+        return ", ".join([*names, *changed, *(f"{step} options" for step in self.options)])
+
+    @property
+    def _given_images(self) -> dict[str, str]:
+        return dict(text.split("=", 1) for text in self.image)
+
     @property
     def data_image(self) -> str:
-        return image("data", self.registry, self.tag)
+        return self._image("data", "data")
 
     @property
     def train_image(self) -> str:
         """The image of the training task: it depends on the trainer and on what it trains on."""
         found = self.training_accelerator
         on_tpu = found is not None and found.resource == TPU_RESOURCE
-        return image("t2t" if self.trainer == T2T else "train-tpu" if on_tpu else "train", self.registry, self.tag)
+        return self._image("train", "t2t" if self.trainer == T2T else "train-tpu" if on_tpu else "train")
 
     @property
     def evaluate_image(self) -> str:
         """Evaluation takes no accelerator."""
-        return image("train", self.registry, self.tag)
+        return self._image("evaluate", "train")
+
+    def _image(self, use: str, name: str) -> str:
+        return self._given_images.get(use) or image(name, self.registry, self.tag)
 
 
 # kfp.local runs at most two iterations at a time and waits in place before a retry: a run on one machine

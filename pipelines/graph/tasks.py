@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fec.task_records import NODE
 from pipelines.graph.options import CompileOptions
 
 # Where every step keeps its unfinished work.
 SCRATCH: Final = "/tmp"  # noqa: S108 - of the pod
 SHM: Final = "/dev/shm"  # noqa: S108 - of the pod
+# The exit handler reads what lies below the root; a bucket of 2,200 shards takes minutes.
+SUMMARY_SECONDS: Final = 3600
 # What an S3 client reads from the environment.
 S3_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
 
@@ -52,10 +55,10 @@ def train_task(
         kubernetes.empty_dir_mount(task, "shm", SHM, medium="Memory", size_limit=f"{options.shm_gib}Gi")
 
 
-def summary_task(task: Any, options: CompileOptions) -> None:
-    """Prepare the exit handler, of which the engine takes no more than this."""
-    task.set_caching_options(False)
-    _secret(task, options)
+def summary_task(task: Any, options: CompileOptions, image: Any) -> None:
+    """Prepare the exit handler: the run's own data image, a time-out and a scratch of its own; no retry is taken."""
+    task.set_container_image(image)
+    _surroundings(task, options, SUMMARY_SECONDS, scratch_gib=min(1, options.scratch_gib))
 
 
 def _place(task: Any, options: CompileOptions, placement: Placement) -> None:
@@ -73,25 +76,37 @@ def _place(task: Any, options: CompileOptions, placement: Placement) -> None:
 
 
 def _common(task: Any, options: CompileOptions, timeout_seconds: int) -> None:
-    from kfp import kubernetes
-
-    task.set_caching_options(options.caching)
     if options.retries:
         task.set_retry(
             num_retries=options.retries,
             backoff_duration=f"{options.backoff_seconds}s",
             backoff_factor=options.backoff_factor,
-            backoff_max_duration=f"{options.backoff_max_seconds}s",
+            # No longest wait, but a window that begins with the first attempt.
+            backoff_max_duration=f"{options.retry_window(timeout_seconds)}s",
         )
-    if timeout_seconds:
-        kubernetes.set_timeout(task, seconds=timeout_seconds)
-    if options.scratch_gib:
-        kubernetes.empty_dir_mount(task, "scratch", SCRATCH, size_limit=f"{options.scratch_gib}Gi")
-    _secret(task, options)
+    _surroundings(task, options, timeout_seconds, scratch_gib=options.scratch_gib)
 
 
-def _secret(task: Any, options: CompileOptions) -> None:
+def _surroundings(task: Any, options: CompileOptions, timeout_seconds: int, *, scratch_gib: int) -> None:
+    """What a pod has around its container: a time-out, disk, volumes, keys and environment."""
     from kfp import kubernetes
 
+    # The engine's cache knows parameters and images, not files: a root that was deleted would be left empty.
+    task.set_caching_options(False)
+    if timeout_seconds:
+        kubernetes.set_timeout(task, seconds=timeout_seconds)
+    if scratch_gib:
+        kubernetes.empty_dir_mount(task, "scratch", SCRATCH, size_limit=f"{scratch_gib}Gi")
+    if options.placement:
+        kubernetes.use_field_path_as_env(task, NODE, "spec.nodeName")
+    for volume in options.volumes:
+        if volume.kind == "pvc":
+            kubernetes.mount_pvc(task, pvc_name=volume.name, mount_path=volume.path)
+        else:
+            kubernetes.use_secret_as_volume(task, secret_name=volume.name, mount_path=volume.path)
+    for name, value in options.environment.items():
+        task.set_env_variable(name, value)
+    if options.pull_secret:
+        kubernetes.set_image_pull_secrets(task, list(options.pull_secret))
     if options.secret:
         kubernetes.use_secret_as_env(task, options.secret, {key: key for key in S3_KEYS}, optional=True)

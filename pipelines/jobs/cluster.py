@@ -11,16 +11,17 @@ from typing import Any, Final
 
 from fec.errors import ConfigurationError, RunFailed
 from pipelines.jobs.indexes import parse_indexes
-from pipelines.jobs.manifest import ANNOTATION
+from pipelines.jobs.manifest import ANNOTATION, INDEX_ANNOTATION
 
 TIMEOUT: Final = (10, 60)
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster's batch API and the namespace we work in."""
+    """A cluster's batch API, its API of pods, and the namespace we work in."""
 
     api: Any
+    pods: Any
     namespace: str
     host: str
 
@@ -59,7 +60,12 @@ def connect(kubeconfig: str = "", context: str = "", namespace: str = "") -> Clu
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"kubeconfig {kubeconfig or '(default)'}: {_line(error)}") from None
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it announces each try again; the last error says it all
-    return Cluster(client.BatchV1Api(api_client), namespace or named or "default", api_client.configuration.host)
+    return Cluster(
+        client.BatchV1Api(api_client),
+        client.CoreV1Api(api_client),
+        namespace or named or "default",
+        api_client.configuration.host,
+    )
 
 
 def _in_cluster() -> Any:
@@ -102,6 +108,43 @@ def read(cluster: Cluster, name: str) -> JobState | None:
         failed=parse_indexes(status.failed_indexes or ""),
         ended=ends[0].type if ends else "",
         reason=" ".join(filter(None, (ends[0].reason, ends[0].message))) if ends else "",
+    )
+
+
+@dataclass(frozen=True)
+class PodState:
+    """A pod of a Job: the index it works on, its phase, and the exit code of its container if it has ended."""
+
+    name: str
+    index: int
+    phase: str
+    exit_code: int | None
+
+
+def pods(cluster: Cluster, name: str) -> list[PodState]:
+    """The pods of a Job that the cluster still has, by index, the last of an index last."""
+    listed = _asked(cluster, cluster.pods.list_namespaced_pod, cluster.namespace, label_selector=f"job-name={name}")
+    found = [_pod(pod) for pod in sorted(listed.items, key=_created)] if listed is not None else []
+    return sorted(found, key=lambda pod: pod.index)
+
+
+def log(cluster: Cluster, pod: str, lines: int) -> str:
+    """The last ``lines`` that a pod has said; "" where the cluster has no such pod any more."""
+    said = _asked(cluster, cluster.pods.read_namespaced_pod_log, pod, cluster.namespace, tail_lines=lines)
+    return str(said or "")
+
+
+def _created(pod: Any) -> str:
+    return str(pod.metadata.creation_timestamp or "")
+
+
+def _pod(pod: Any) -> PodState:
+    ended = [status.state.terminated for status in pod.status.container_statuses or () if status.state.terminated]
+    return PodState(
+        name=pod.metadata.name,
+        index=int((pod.metadata.annotations or {}).get(INDEX_ANNOTATION, -1)),
+        phase=pod.status.phase or "",
+        exit_code=ended[0].exit_code if ended else None,
     )
 
 

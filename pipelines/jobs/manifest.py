@@ -15,9 +15,10 @@ from typing import Any, Final, NoReturn
 
 from fec import command, layout
 from fec.errors import ConfigurationError
-from fec.images import DATA_IMAGE
+from fec.images import DATA_IMAGE, REGISTRY
 from fec.parameters import parameter
 from fec.storage import is_local, normalized_root
+from fec.task_records import NODE, RUN
 from pipelines.graph import spot
 from pipelines.jobs import syntax
 
@@ -43,10 +44,13 @@ class Launch:
     root: str = parameter(help="storage root: gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
     split: str = parameter(help="train or eval")
     num_shards: int = parameter(help="shards of the split; for datagen, its record files")
-    max_num_jobs: int = parameter(help="indexes of the Job, each handling several shards; 0: one a shard", default=0)
+    max_num_jobs: int = parameter(help="only the first so many shards, for a trial; 0: all", default=0)
     parallelism: int = parameter(help="pods at a time", default=50)
     name: str = parameter(help="of the Job (default: fec-STEP-SPLIT)", default="")
-    image: str = parameter(help="what the pods run", default=DATA_IMAGE)
+    image: str = parameter(
+        help="what the pods run: fec-data, as fec images build named it (else of FEC_REGISTRY)",
+        default=DATA_IMAGE if REGISTRY else "",
+    )
     cpu: str = parameter(help="cores a pod gets, such as 500m or 2 (default: by step)", default="")
     memory: str = parameter(help="memory a pod gets, such as 2Gi (default: by step)", default="")
     scratch: str = parameter(help="disk a pod gets below /tmp", default="5Gi")
@@ -62,6 +66,7 @@ class Launch:
 
     @property
     def indexes(self) -> int:
+        """One a shard, from the first on."""
         return min(self.max_num_jobs or self.num_shards, self.num_shards)
 
 
@@ -75,7 +80,7 @@ def check(step: str, launch: Launch, step_options: Sequence[str] = ()) -> None:
     for ok, what, expected in (
         (launch.split in layout.SPLITS, "split", f"one of {', '.join(layout.SPLITS)}"),
         (launch.num_shards >= 1, "num_shards", "at least 1"),
-        (launch.max_num_jobs >= 0, "max_num_jobs", "0 (one for each shard) or more"),
+        (launch.max_num_jobs >= 0, "max_num_jobs", "0 (all shards) or more"),
         (launch.parallelism >= 1, "parallelism", "at least 1"),
         (launch.retries >= 0, "retries", "0 or more"),
         (-1 <= launch.max_failed <= launch.indexes, "max_failed", f"0 to {launch.indexes}, the number of indexes"),
@@ -89,8 +94,8 @@ def check(step: str, launch: Launch, step_options: Sequence[str] = ()) -> None:
         raise ConfigurationError(f"step {step!r}: expected one of {', '.join(STEPS)}")
     if launch.indexes > MAX_COMPLETIONS:
         raise ConfigurationError(
-            f"{launch.indexes:,} indexes: an Indexed Job of Kubernetes has at most {MAX_COMPLETIONS:,}; give "
-            "--max-num-jobs, and each index handles several shards"
+            f"{launch.indexes:,} indexes: an Indexed Job of Kubernetes has at most {MAX_COMPLETIONS:,}; plan "
+            "fewer shards"
         )
     if is_local(launch.root):
         raise ConfigurationError(
@@ -194,13 +199,18 @@ def _container(step: str, r: Launch, step_options: Sequence[str]) -> Any:
     index = client.V1EnvVarSource(
         field_ref=client.V1ObjectFieldSelector(field_path=f"metadata.annotations['{INDEX_ANNOTATION}']")
     )
+    node = client.V1EnvVarSource(field_ref=client.V1ObjectFieldSelector(field_path="spec.nodeName"))
     secret = client.V1EnvFromSource(secret_ref=client.V1SecretEnvSource(name=r.secret))
     return client.V1Container(
         name=step,
         image=r.image,
         command=["python", "-m", f"components.{step}"],
         args=_arguments(r, step_options),
-        env=[client.V1EnvVar(name=INDEX, value_from=index)],
+        env=[
+            client.V1EnvVar(name=INDEX, value_from=index),
+            client.V1EnvVar(name=RUN, value=r.name or job_name(step, r.split)),
+            client.V1EnvVar(name=NODE, value_from=node),
+        ],
         env_from=[secret] if r.secret else None,
         resources=client.V1ResourceRequirements(requests=amounts, limits=amounts),
         security_context=client.V1SecurityContext(
@@ -215,7 +225,7 @@ def _container(step: str, r: Launch, step_options: Sequence[str]) -> Any:
 def _arguments(r: Launch, step_options: Sequence[str]) -> list[str]:
     """The step's arguments: Kubernetes puts the index where ``$(JOB_COMPLETION_INDEX)`` stands, and only there."""
     given = [_literal(word) for word in ("--root", r.root, "--split", r.split, *step_options)]
-    return [*given, "--group", f"$({INDEX})/{r.indexes}"]
+    return [*given, "--group", f"$({INDEX})/{r.num_shards}"]
 
 
 def _literal(word: str) -> str:

@@ -19,6 +19,11 @@ _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _DNS_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(m|[kMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
+_UNITS: Final = {"": Decimal(1), "m": Decimal("0.001")} | {
+    unit + suffix: Decimal(base) ** power
+    for suffix, base in (("", 1000), ("i", 1024))
+    for power, unit in enumerate("kMGTPE" if not suffix else "KMGTPE", start=1)
+}
 _TOLERATION: Final = ("key", "operator", "value", "effect", "tolerationSeconds")
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
@@ -65,6 +70,17 @@ def quantity(what: str, text: str) -> str:
     if not match or Decimal(match[1]) == 0:
         raise ConfigurationError(f"{what} {text!r}: expected an amount such as 500m, 2 or 4Gi")
     return text
+
+
+def amount(text: str) -> Decimal:
+    """What a quantity is worth: cores, or bytes."""
+    match = _QUANTITY.fullmatch(text)
+    if not match:
+        raise ConfigurationError(f"{text!r}: expected an amount such as 500m, 2 or 4Gi")
+    number, unit = Decimal(match[1]), match[2] or ""
+    if unit[:1] in ("e", "E") and unit[1:]:
+        return number * Decimal(10) ** int(unit[1:])
+    return number * _UNITS[unit]
 
 
 def toleration(text: str) -> dict[str, object]:

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -123,7 +124,8 @@ def connect(access: Access) -> Endpoint:
             raise ConfigurationError(
                 f"{option} holds a name or a password before an @: leave them out and give --existing-token-file"
             )
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it announces each try again; the last error says it all
+    # It announces each try again; the last error says it all. The clients set the level of its parent themselves.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     if access.endpoint and not access.endpoint.startswith(("http://", "https://")):
         raise ConfigurationError(f"endpoint {access.endpoint!r}: expected http://… or https://…")
     _check_secrets(access)
@@ -161,7 +163,7 @@ def _client(access: Access) -> Any:
         def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
             return self.healthzs.healthz_service_get_healthz(_request_timeout=TIMEOUT)
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_the_clients_own_words():
         warnings.simplefilter("ignore", FutureWarning)
         return Quiet(
             host=access.endpoint or None,
@@ -177,6 +179,17 @@ def _client(access: Access) -> Any:
             ui_host=access.ui_host or None,
             verify_ssl=access.verify_ssl,
         )
+
+
+@contextmanager
+def _without_the_clients_own_words() -> Iterator[None]:
+    """The body without what the client logs at the root, such as that it found no namespace."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _explained(url: str, action: Callable[[], Any]) -> Any:

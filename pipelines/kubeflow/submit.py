@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,15 @@ from fec.errors import ConfigurationError, RunFailed
 from fec.identity import fingerprint
 from fec.progress import event
 from pipelines.kubeflow.endpoint import Endpoint, Unavailable, Unreachable
+from pipelines.kubeflow.watch import Watch
 
 # Hex digits of a version's name: 64 bits tell all files apart that one pipeline will ever have.
 VERSION_DIGITS: Final = 16
 # Seconds that the API may be gone while we wait for a run.
 PATIENCE: Final = 600.0
 PAGE: Final = 100
+# Characters of a name: the narrowest column of the engine's own database.
+MAX_NAME: Final = 128
 SUCCEEDED: Final = ("SUCCEEDED", "SKIPPED")
 FAILED: Final = ("FAILED", "CANCELED")
 # A run that is coming to such an end is no run to come back to.
@@ -31,7 +33,8 @@ LOST: Final = (*FAILED, "CANCELING")
 class Submission:
     """What is to be run: a compiled pipeline and the values of its parameters, and what to call it all.
 
-    A ``run_name`` of "" names the run after its pipeline, version and parameters.
+    A ``run_name`` of "" names the run after its pipeline, version and parameters. ``about`` describes the pipeline on
+    the engine's pages, ``version_about`` what was compiled: images, accelerator, options.
     """
 
     package: Path
@@ -40,6 +43,8 @@ class Submission:
     experiment: str = "fec"
     run_name: str = ""
     service_account: str = ""
+    about: str = ""
+    version_about: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,15 @@ class Submitted:
 
 
 def check_names(submission: Submission) -> None:
-    """Raises ConfigurationError for names that Kubeflow would refuse."""
-    for what, name in (("pipeline name", submission.pipeline_name), ("experiment", submission.experiment)):
-        if not name.strip():
-            raise ConfigurationError(f"{what} {name!r}: expected a name")
+    """Raises ConfigurationError for names that Kubeflow would refuse, some of them with an HTTP 500."""
+    for what, name in (
+        ("pipeline name", submission.pipeline_name),
+        ("experiment", submission.experiment),
+        ("run name", submission.run_name or "named by us"),
+    ):
+        if not name.strip() or len(name) > MAX_NAME:
+            shown = name if len(name) <= MAX_NAME else f"{name[:20]}…"
+            raise ConfigurationError(f"{what} {shown!r}: expected a name of at most {MAX_NAME} characters")
 
 
 def version_name(package: Path) -> str:
@@ -65,36 +75,86 @@ def version_name(package: Path) -> str:
 
 def submit(endpoint: Endpoint, submission: Submission) -> Submitted:
     """See to it that Kubeflow has the pipeline, this version of it, the experiment and the run; say where it is."""
-    pipeline_id = _pipeline(endpoint, submission.pipeline_name)
-    version = version_name(submission.package)
-    version_id = _version(endpoint, pipeline_id, version, submission.package)
-    experiment_id = _experiment(endpoint, submission.experiment)
-    name = submission.run_name or _run_name(submission, version)
-    earlier = _earlier_run(endpoint, experiment_id, name, version_id, submission.parameters)
+    made = _made(endpoint, submission)
+    earlier = _earlier_run(endpoint, made.experiment_id, made.name, made.version_id, submission.parameters)
     if earlier is not None:
-        event("run_reused", f"run {name!r} is there already: {earlier.state}; another --run-name makes another")
+        event("run_reused", f"run {made.name!r} is there already: {earlier.state}; another --run-name makes another")
         return Submitted(earlier.run_id, endpoint.run_url(earlier.run_id), reused=True)
+    models = endpoint.client.api_models
     run = endpoint.call(
         endpoint.client.runs.run_service_create_run,
-        endpoint.client.api_models.V2beta1Run(
-            experiment_id=experiment_id,
-            display_name=name,
-            pipeline_version_reference=endpoint.client.api_models.V2beta1PipelineVersionReference(
-                pipeline_id=pipeline_id, pipeline_version_id=version_id
-            ),
-            runtime_config=endpoint.client.api_models.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
+        models.V2beta1Run(
+            experiment_id=made.experiment_id,
+            display_name=made.name,
+            description=submission.version_about or None,
+            pipeline_version_reference=made.reference(models),
+            runtime_config=models.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
             service_account=submission.service_account or None,
         ),
     )
-    event("run_created", f"run {name!r} created")
+    event("run_created", f"run {made.name!r} created")
     return Submitted(run.run_id, endpoint.run_url(run.run_id), reused=False)
 
 
-def wait(endpoint: Endpoint, run_id: str, *, timeout: float = 0.0, interval: float = 10.0) -> None:
+def schedule(endpoint: Endpoint, submission: Submission, hours: float) -> str:
+    """Have Kubeflow start the run every so many hours, one at a time, unless it does so already; its URL.
+
+    Each goes on where the one before it was; on a finished root each step finds its marker and ends.
+    """
+    made = _made(endpoint, submission)
+    functions, models = endpoint.client.recurring_runs, endpoint.client.api_models
+    list_function = functions.recurring_run_service_list_recurring_runs
+    for found in _listed(endpoint, list_function, "recurring_runs", made.name, experiment_id=made.experiment_id):
+        event("schedule_reused", f"recurring run {made.name!r} is there already: {found.status}")
+        return f"{endpoint.pages}/#/recurringrun/details/{found.recurring_run_id}"
+    recurring = endpoint.call(
+        functions.recurring_run_service_create_recurring_run,
+        models.V2beta1RecurringRun(
+            display_name=made.name,
+            description=submission.version_about or None,
+            experiment_id=made.experiment_id,
+            pipeline_version_reference=made.reference(models),
+            runtime_config=models.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
+            service_account=submission.service_account or None,
+            max_concurrency="1",
+            no_catchup=True,
+            mode=models.RecurringRunMode.ENABLE,
+            trigger=models.V2beta1Trigger(
+                periodic_schedule=models.V2beta1PeriodicSchedule(interval_second=str(round(hours * 3600)))
+            ),
+        ),
+    )
+    event("schedule_created", f"recurring run {made.name!r} created: every {hours:g} hours, one at a time")
+    return f"{endpoint.pages}/#/recurringrun/details/{recurring.recurring_run_id}"
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a run is made from, as Kubeflow knows it, and the run's name."""
+
+    pipeline_id: str
+    version_id: str
+    experiment_id: str
+    name: str
+
+    def reference(self, models: Any) -> Any:
+        return models.V2beta1PipelineVersionReference(pipeline_id=self.pipeline_id, pipeline_version_id=self.version_id)
+
+
+def _made(endpoint: Endpoint, submission: Submission) -> _Made:
+    """The pipeline, its version and the experiment, made if need be."""
+    pipeline_id = _pipeline(endpoint, submission)
+    version = version_name(submission.package)
+    version_id = _version(endpoint, pipeline_id, version, submission)
+    experiment_id = _experiment(endpoint, submission.experiment)
+    return _Made(pipeline_id, version_id, experiment_id, submission.run_name or _run_name(submission, version))
+
+
+def wait(endpoint: Endpoint, run_id: str, watch: Watch, *, timeout: float = 0.0, interval: float = 10.0) -> None:
     """Return when the run has succeeded, saying how far it is.
 
-    ``timeout`` (seconds, 0: none) ends the waiting, not the run. Raises RunFailed where the run failed, with the tasks
-    that did, where time is up, and where the API was gone for longer than PATIENCE.
+    ``timeout`` (seconds, 0: none) ends the waiting, not the run. Raises RunEnded where the run failed, with the cause
+    as far as ``watch`` sees it, and RunFailed where time is up, and where the API was gone for longer than PATIENCE.
     """
     started = answered = time.monotonic()
     said = ""
@@ -107,34 +167,41 @@ def wait(endpoint: Endpoint, run_id: str, *, timeout: float = 0.0, interval: flo
                 raise RunFailed(f"{error}; the run goes on, and the same command waits for it again") from None
             time.sleep(interval)
             continue
-        line = _progress(run)
+        line = watch.progress(run)
         if line != said:
-            event("progress", line, state=run.state)
+            event("progress_of_run", line, state=run.state)
             said = line
         if run.state in SUCCEEDED:
+            watch.check_success(run, endpoint.run_url(run_id))
             return
         if run.state in FAILED:
-            raise RunFailed(_failure(run, endpoint.run_url(run_id)))
+            raise watch.failure(run, endpoint.run_url(run_id))
         if timeout and time.monotonic() - started + interval > timeout:
             raise RunFailed(f"the run is still {run.state} after {timeout:g} s; it goes on, {endpoint.run_url(run_id)}")
         time.sleep(interval)
 
 
-def _pipeline(endpoint: Endpoint, name: str) -> str:
+def _pipeline(endpoint: Endpoint, submission: Submission) -> str:
     """The id of the pipeline of this name, made if need be."""
+    name = submission.pipeline_name
     functions, models = endpoint.client.pipelines, endpoint.client.api_models
     options = {"namespace": endpoint.namespace} if endpoint.namespace else {}
     for found in _listed(endpoint, functions.pipeline_service_list_pipelines, "pipelines", name, **options):
         return str(found.pipeline_id)
     made = endpoint.call(
         functions.pipeline_service_create_pipeline,
-        models.V2beta1Pipeline(name=name, display_name=name, namespace=endpoint.namespace),
+        models.V2beta1Pipeline(
+            name=name,
+            display_name=name,
+            description=submission.about or None,
+            namespace=endpoint.namespace,
+        ),
     )
     event("pipeline_created", f"pipeline {name!r} created")
     return str(made.pipeline_id)
 
 
-def _version(endpoint: Endpoint, pipeline_id: str, name: str, package: Path) -> str:
+def _version(endpoint: Endpoint, pipeline_id: str, name: str, submission: Submission) -> str:
     """The id of the version of this name, uploaded if need be."""
     functions = endpoint.client.pipelines
     versions = _listed(
@@ -143,8 +210,13 @@ def _version(endpoint: Endpoint, pipeline_id: str, name: str, package: Path) -> 
     for found in versions:
         event("version_reused", f"version {name} is there already")
         return str(found.pipeline_version_id)
+    options = {"description": submission.version_about} if submission.version_about else {}
     made = endpoint.call(
-        endpoint.client.pipeline_uploads.upload_pipeline_version, str(package), name=name, pipelineid=pipeline_id
+        endpoint.client.pipeline_uploads.upload_pipeline_version,
+        str(submission.package),
+        name=name,
+        pipelineid=pipeline_id,
+        **options,
     )
     event("version_uploaded", f"version {name} uploaded")
     return str(made.pipeline_version_id)
@@ -204,25 +276,3 @@ def _listed(
 def _run_name(submission: Submission, version: str) -> str:
     parameters = fingerprint({"version": version, "parameters": dict(submission.parameters)})
     return f"{submission.pipeline_name}-{parameters[:8]}"
-
-
-def _tasks(run: Any) -> list[Any]:
-    return list((run.run_details and run.run_details.task_details) or [])
-
-
-def _progress(run: Any) -> str:
-    states = Counter(task.state for task in _tasks(run) if task.state)
-    counts = " ".join(f"{state.lower()}={number}" for state, number in sorted(states.items()))
-    return f"run {run.state}: {sum(states.values())} tasks {counts}" if states else f"run {run.state}"
-
-
-def _failure(run: Any, url: str) -> str:
-    """Why a run failed, in one line: its own error, and the tasks that did with theirs."""
-    reasons = []
-    for task in _tasks(run):
-        if task.state == "FAILED":
-            message = " ".join((task.error.message if task.error else "").split())
-            reasons.append(f"{task.display_name} ({message})" if message else str(task.display_name))
-    of_run = " ".join((run.error.message if run.error else "").split())
-    failed = f"in {', '.join(reasons)}" if reasons else of_run
-    return f"the run {run.state.lower()} {failed}; {url}".replace(" ;", ";")

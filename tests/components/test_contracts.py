@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 import subprocess
 import sys
 import typing
@@ -87,7 +88,7 @@ def test_the_component_compiles_by_itself(step: str, tmp_path: Path) -> None:
     document = next(yaml.safe_load_all((tmp_path / "component.yaml").read_text()))
     spec = json_format.ParseDict(document, pipeline_spec_pb2.PipelineSpec())
     executor = dict(spec.deployment_spec["executors"])[f"exec-{step}"]["container"]
-    assert executor["image"].startswith("ghcr.io/")
+    assert re.fullmatch("fec-(data|train):latest", executor["image"])
     assert "pip install" not in str(executor["command"])
 
 

@@ -14,11 +14,14 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from tests.kfp_server.contract import Contract, Refused, Request
+from tests.kfp_server.engine import Engine
 from tests.kfp_server.uploads import Pipeline, form_parts, parse_document, parse_yaml
 
 API: Final = "/apis/v2beta1"
 ENDED: Final = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 CONTRACT: Final = Contract()
+# Characters of a run's name that the database takes.
+MAX_NAME: Final = 255
 
 
 class Failure(Exception):
@@ -29,28 +32,19 @@ class Failure(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
-class FailedTask:
-    """A task that a run is to have failed in."""
-
-    name: str
-    reason: str
-
-
 @dataclass
 class PipelinesServer:
     """What the server holds and how it behaves; ``url`` is the endpoint to give to ``kfp``.
 
-    ``token``: refuse whoever does not bring it (401). ``forbidden``: refuse everybody (403). ``ends``: the state in
-    which runs end. ``outages``: how many of the next looks at a run are answered with 503.
+    ``token``: refuse whoever does not bring it (401). ``forbidden``: refuse everybody (403). ``engine`` runs the runs.
+    ``outages``: how many of the next looks at a run are answered with 503.
     """
 
     url: str = ""
     multi_user: bool = False
     token: str = ""
     forbidden: bool = False
-    ends: str = "SUCCEEDED"
-    failed_tasks: tuple[FailedTask, ...] = ()
+    engine: Engine = field(default_factory=Engine)
     outages: int = 0
     violations: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -58,6 +52,7 @@ class PipelinesServer:
     pipelines: list[dict[str, Any]] = field(default_factory=list)
     versions: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
+    recurring: list[dict[str, Any]] = field(default_factory=list)
     parsed: dict[str, Pipeline] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -109,6 +104,10 @@ class PipelinesServer:
                 return self._listed(request, "runs", self.runs)
             case "POST", ["runs"]:
                 return self._create_run(request.body)
+            case "GET", ["recurringruns"]:
+                return self._listed(request, "recurringRuns", self.recurring)
+            case "POST", ["recurringruns"]:
+                return self._create_recurring(request.body)
             case "GET", ["runs", identity]:
                 return self._advance(_one(self.runs, "run_id", identity))
         raise Failure(501, f"this server has no {request.method} {request.path}")
@@ -161,8 +160,26 @@ class PipelinesServer:
         return version
 
     def _create_run(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._check_run(body)
+        made: dict[str, Any] = {"run_id": _id(), "created_at": _now(), "storage_state": "AVAILABLE"}
+        made["state"] = "PENDING"
+        made["state_history"] = [{"update_time": _now(), "state": "PENDING"}]
+        self.runs.append(body | made)
+        return self.runs[-1]
+
+    def _create_recurring(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._check_run(body)
+        if body.get("max_concurrency") is None or not body.get("trigger"):
+            raise Failure(400, "a recurring run needs a trigger, and how many runs there may be at a time")
+        _absent(self.recurring, display_name=body["display_name"], experiment_id=body["experiment_id"])
+        self.recurring.append(body | {"recurring_run_id": _id(), "created_at": _now(), "status": "ENABLED"})
+        return self.recurring[-1]
+
+    def _check_run(self, body: dict[str, Any]) -> None:
         if not body.get("display_name"):
             raise Failure(400, "a run needs a name")
+        if len(body["display_name"]) > MAX_NAME:
+            raise Failure(500, "Data too long for column 'DisplayName'")
         _one(self.experiments, "experiment_id", body.get("experiment_id", ""))
         reference = body.get("pipeline_version_reference")
         if (reference is None) == ("pipeline_spec" not in body):
@@ -173,27 +190,18 @@ class PipelinesServer:
             version = _one(self.versions, "pipeline_version_id", reference.get("pipeline_version_id", ""))
             pipeline = self.parsed[version["pipeline_version_id"]]
         pipeline.check_parameters(body.get("runtime_config", {}).get("parameters", {}))
-        made = {"run_id": _id(), "created_at": _now(), "state": "PENDING", "storage_state": "AVAILABLE"}
-        self.runs.append(body | made)
-        return self.runs[-1]
 
     def _advance(self, run: dict[str, Any]) -> dict[str, Any]:
-        """The run, one state further on since it was looked at."""
-        seen = dict(run)
+        """The run, one state further on since it was looked at; no error and no message, as the real one has none."""
+        seen = json.loads(json.dumps(run))
         if run["state"] == "PENDING":
-            run["state"] = "RUNNING"
+            _enter(run, "RUNNING")
+            run["run_details"] = {"task_details": self.engine.tasks(run["run_id"])}
         elif run["state"] == "RUNNING":
-            run["state"], run["finished_at"] = self.ends, _now()
-            run["run_details"] = {"task_details": list(self._task_details(run["run_id"]))}
-            if self.ends == "FAILED":
-                run["error"] = {"code": 2, "message": "the run has failed tasks"}
-        return seen
-
-    def _task_details(self, run_id: str) -> Iterator[dict[str, Any]]:
-        yield {"run_id": run_id, "task_id": _id(), "display_name": "plan", "state": "SUCCEEDED"}
-        for task in self.failed_tasks:
-            error = {"code": 2, "message": task.reason}
-            yield {"run_id": run_id, "task_id": _id(), "display_name": task.name, "state": "FAILED", "error": error}
+            for state in self.engine.play(run):
+                _enter(run, state)
+            run["run_details"] = {"task_details": self.engine.tasks(run["run_id"])}
+        return seen  # type: ignore[no-any-return]
 
     def _listed(self, request: Request, name: str, items: list[dict[str, Any]]) -> dict[str, Any]:
         query = _flat(request)
@@ -212,6 +220,13 @@ class PipelinesServer:
         if start + size < len(items):
             answer["next_page_token"] = str(start + size)
         return answer
+
+
+def _enter(run: dict[str, Any], state: str) -> None:
+    run["state"] = state
+    run["state_history"].append({"update_time": _now(), "state": state})
+    if state in ENDED:
+        run["finished_at"] = _now()
 
 
 def _holds(predicate: dict[str, Any], item: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ import kubernetes_validate
 import yaml
 
 PATH: Final = re.compile(r"/apis/batch/v1/namespaces/(?P<namespace>[^/]+)/jobs(?:/(?P<name>[^/]+))?")
+PODS: Final = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods(?:/(?P<name>[^/]+)/log)?")
 QUERY: Final[Mapping[str, frozenset[str]]] = {
     "POST": frozenset({"pretty", "dryRun", "fieldManager", "fieldValidation"}),
     "GET": frozenset({"pretty"}),
@@ -68,6 +69,8 @@ class KubeServer:
     forbidden: bool = False
     namespaces: tuple[str, ...] = ("default", "fec")
     jobs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    pods: list[dict[str, Any]] = field(default_factory=list)
+    logs: dict[str, str] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
     def kubeconfig(self, folder: Path) -> str:
@@ -88,6 +91,8 @@ class KubeServer:
         match = PATH.fullmatch(path)
         if self.forbidden:
             return self._status(403, "Forbidden", "jobs is forbidden")
+        if method == "GET" and (of_pods := PODS.fullmatch(path)):
+            return self._pods(of_pods["name"], query)
         if match is None or method not in QUERY or not set(query) <= QUERY[method]:
             self.violations.append(f"{method} {path}: no such request")
             return self._status(400, "BadRequest", "no such request")
@@ -97,6 +102,16 @@ class KubeServer:
         if (namespace, name) not in self.jobs:
             return self._status(404, "NotFound", f'jobs.batch "{name}" not found')
         return 200, self.jobs[namespace, name] if method == "GET" else self.jobs.pop((namespace, name))
+
+    def _pods(self, name: str | None, query: Mapping[str, list[str]]) -> tuple[int, Any]:
+        """The pods that a selector of labels chooses, or the last lines of one's log."""
+        if name is not None:
+            if name not in self.logs:
+                return self._status(404, "NotFound", f'pods "{name}" not found')
+            return 200, "\n".join(self.logs[name].splitlines()[-int(query["tailLines"][0]) :]) + "\n"
+        label, _, value = query["labelSelector"][0].partition("=")
+        chosen = [pod for pod in self.pods if pod["metadata"]["labels"].get(label) == value]
+        return 200, {"kind": "PodList", "apiVersion": "v1", "items": chosen}
 
     def _create(self, namespace: str, job: Any) -> tuple[int, Any]:
         found = faults(job, self.version)
@@ -135,9 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
         status, value = self.state.answer(
             self.command, url.path, parse_qs(url.query, keep_blank_values=True), json.loads(body) if body else None
         )
-        data = json.dumps(value).encode()
+        data = value.encode() if isinstance(value, str) else json.dumps(value).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/plain" if isinstance(value, str) else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -66,9 +66,11 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
         ([], ["COMMAND"]),
         (["walk"], ["walk", "run"]),
         (["run"], ["--train-csv", "--root"]),
-        (["compile", "--parallelism", "0"], ["parallelism 0", "1 to 200"]),
+        (["compile", "--parallelism", "0"], ["parallelism 0", "1 to 80"]),
         (["compile", "--output", "pipeline.txt"], ["pipeline.txt", ".yaml"]),
         (["compile", "--output", "/nowhere/at/all.yaml"], ["/nowhere/at"]),
+        (["compile"], ["no images", "--registry"]),
+        (["compile", "--backoff-factor", "1.5"], ["--backoff-factor", "1.5"]),
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], words: list[str]) -> None:

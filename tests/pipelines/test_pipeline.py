@@ -1,5 +1,6 @@
 """The compiled pipeline: one file however it is made, small, valid, and a form that explains itself."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from fec.errors import ConfigurationError
 from pipelines.graph.form import RunParameters, for_pipeline
 from pipelines.graph.options import LOCAL, CompileOptions
-from pipelines.pipeline import fec, pipeline
+from pipelines.pipeline import IMAGES, fec, pipeline
 
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 64 * 1024
@@ -33,15 +34,16 @@ def spec(compiled: Path) -> Any:
     return json_format.ParseDict(next(yaml.safe_load_all(compiled.read_text())), pipeline_spec_pb2.PipelineSpec())
 
 
-def test_fec_compile_and_kfp_compile_give_the_same_file(tmp_path: Path, compiled: Path) -> None:
+def test_fec_compile_and_kfp_compile_give_the_same_file(tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours.yaml", tmp_path / "theirs.yaml"
     python = Path(sys.executable)
     for command in (
-        [str(python), "-m", "pipelines.cli", "compile", "-o", str(ours)],
+        [str(python), "-m", "pipelines.cli", "compile", "-o", str(ours), "--registry", "ghcr.io/me"],
         [str(python.with_name("kfp")), "dsl", "compile", "--py", "pipelines/pipeline.py", "--output", str(theirs)],
     ):
-        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=ROOT)
-    assert ours.read_bytes() == theirs.read_bytes() == compiled.read_bytes()
+        environment = os.environ | {"FEC_REGISTRY": "ghcr.io/me"}
+        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=ROOT, env=environment)
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_it_is_under_64_kb_with_nothing_in_it_that_grows_with_the_shards(compiled: Path, spec: Any) -> None:
@@ -52,7 +54,7 @@ def test_it_is_under_64_kb_with_nothing_in_it_that_grows_with_the_shards(compile
         for task in component.dag.tasks.values()
         if task.WhichOneof("iterator")
     ]
-    assert len(loops) == 2
+    assert len(loops) == 4
     assert all(items.input_parameter and not items.raw for items in loops)
 
 
@@ -61,13 +63,25 @@ def body(spec: Any) -> Any:
     return spec.components["comp-exit-handler-1"].dag.tasks
 
 
-def test_both_splits_are_prepared_by_one_definition_one_after_the_other(spec: Any) -> None:
+def test_the_splits_are_prepared_side_by_side_in_the_graph_and_one_after_the_other_in_time(spec: Any) -> None:
     tasks = body(spec)
-    assert {tasks[name].component_ref.name for name in ("prepare-split", "prepare-split-2")} == {"comp-prepare-split"}
-    assert tasks["prepare-split"].inputs.parameters["split"].runtime_value.constant.string_value == "train"
-    assert tasks["prepare-split-2"].inputs.parameters["split"].runtime_value.constant.string_value == "eval"
-    assert list(tasks["prepare-split-2"].dependent_tasks) == ["prepare-split"]
-    assert "prepare-split-2" in tasks["train"].dependent_tasks
+    for name, split, others in (("plan", "train", "num_eval_shards"), ("plan-2", "eval", "num_train_shards")):
+        given = tasks[name].inputs.parameters
+        assert given["split"].runtime_value.constant.string_value == split
+        assert given["other_shards"].component_input_parameter == f"pipelinechannel--{others}"
+    assert list(tasks["plan-2"].dependent_tasks) == [loop_named(spec, "train data: write records")]
+    assert loop_named(spec, "eval data: write records") in tasks["train"].dependent_tasks
+
+
+def loop_named(spec: Any, name: str) -> str:
+    """The loop that the engine's pages show under this name."""
+    return next(str(key) for key, task in body(spec).items() if task.task_info.name == name)
+
+
+def test_the_loops_say_what_they_do(spec: Any) -> None:
+    shown = {task.task_info.name for task in body(spec).values() if task.WhichOneof("iterator")}
+    works = ("download, check faces", "write records")
+    assert shown == {f"{split} data: {work}" for split in ("train", "eval") for work in works}
 
 
 def test_every_step_is_defined_once(spec: Any) -> None:
@@ -97,14 +111,19 @@ def test_artifacts_make_a_lineage_from_the_triplets_to_the_report(spec: Any) -> 
     }
     taken = body(spec)["evaluate"].inputs.artifacts
     assert taken["trained_model"].task_output_artifact.producer_task == "train"
-    assert taken["triplets"].task_output_artifact.producer_task == "prepare-split-2"
-    assert body(spec)["train"].inputs.artifacts["triplets"].task_output_artifact.producer_task == "prepare-split"
+    assert taken["triplets"].task_output_artifact.producer_task == "collect-2"
+    assert body(spec)["train"].inputs.artifacts["triplets"].task_output_artifact.producer_task == "collect"
 
 
 def test_every_input_is_typed_described_and_has_a_default_but_data_and_root(spec: Any) -> None:
     inputs = spec.root.input_definitions.parameters
     assert [name for name, value in inputs.items() if not value.description] == []
-    assert {name for name, value in inputs.items() if not value.is_optional} == {"train_csv", "eval_csv", "root"}
+    assert {name for name, value in inputs.items() if not value.is_optional} == {
+        "train_csv",
+        "eval_csv",
+        "root",
+        *IMAGES,
+    }
 
 
 PLACES = re.compile(r"\w+_(cpu|memory|image|node_selector|tolerations)|accelerator_(type|count)")
@@ -222,12 +241,12 @@ def test_spot_nodes_are_one_switch(tmp_path: Path) -> None:
 
 
 def test_tensor2tensor_trains_in_its_own_image_on_the_same_records(tmp_path: Path) -> None:
-    spec, _ = compiled_with(tmp_path, trainer="t2t")
+    spec, _ = compiled_with(tmp_path, trainer="t2t", registry="ghcr.io/me")
     tasks = body(spec)
     assert {"t2t-datagen", "t2t-train"} <= set(tasks)
     assert not {"train", "evaluate"} & set(tasks)
     assert default(spec, "model") == "percep_similarity_triplet_emb_tiny"
-    assert default(spec, "train_image") == "ghcr.io/fec-pipeline/fec-t2t:latest"
+    assert default(spec, "train_image") == "ghcr.io/me/fec-t2t:latest"
 
 
 def test_a_secret_reaches_every_task(tmp_path: Path) -> None:
@@ -247,12 +266,19 @@ def test_without_places_and_summary_nothing_is_left_to_the_platform_but_time(tmp
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"max_groups": 201}, "expected 1 to 200"),
-        ({"max_groups": 0}, "expected 1 to 200"),
-        ({"parallelism": 0}, "expected 1 to 200"),
+        ({"max_groups": 81}, "expected 1 to 80"),
+        ({"max_groups": 0}, "expected 1 to 80"),
+        ({"parallelism": 0}, "expected 1 to 80"),
         ({"retries": -1}, "expected at least 0"),
         ({"trainer": "torch"}, "expected one of keras, t2t"),
         ({"tag": ""}, "expected a name"),
+        ({"image": ("serve=a",)}, "NAME one of data, train, evaluate"),
+        ({"image": ("data=Not A Name",)}, "expected NAME=REFERENCE"),
+        ({"volume": ("disk:a:/b",)}, "expected pvc:NAME:/PATH"),
+        ({"volume": ("pvc:a:b",)}, "expected pvc:NAME:/PATH"),
+        ({"env": ("1=2",)}, "expected NAME=VALUE"),
+        ({"pull_secret": ("Not_A_Name",)}, "'Not_A_Name'"),
+        ({"backoff_factor": 1.5}, "a whole number"),
         ({"topology": "2x4"}, "without an accelerator"),
         ({"accelerator_count": 2}, "without an accelerator"),
         ({"accelerator": "v5e", "topology": "4x4"}, "a task is one pod on one node"),
@@ -286,14 +312,84 @@ def test_tasks_are_retried_with_a_growing_wait(spec: Any) -> None:
         policy = task.retry_policy
         if name != "comp-summarize":  # the engine refuses that of an exit handler
             given = (policy.max_retry_count, policy.backoff_duration.seconds, policy.backoff_factor)
-            assert given == (3, 60, 2.0), name
+            assert given == (3, 60, 2), name
+
+
+def test_the_engine_may_try_again_for_as_long_as_the_attempts_can_take(spec: Any) -> None:
+    """backoff_max_duration is a window from the first attempt on: a shorter one forbids a retry after long work."""
+    for name, seconds in (("comp-download", 24 * 3600), ("comp-train", 48 * 3600)):
+        window = tasks_of(spec)[name].retry_policy.backoff_max_duration.seconds
+        assert window == 4 * seconds + 60 * (1 + 2 + 4)
+
+
+@pytest.mark.parametrize(("given", "timeout", "window"), [(100, 60, 100), (0, 0, 365 * 24 * 3600)])
+def test_the_window_can_be_given_and_never_ends_where_attempts_do_not(given: int, timeout: int, window: int) -> None:
+    assert CompileOptions(retry_window_seconds=given).retry_window(timeout) == window
+
+
+def images_in(spec: Any) -> set[str]:
+    return {executor["container"]["image"] for executor in spec.deployment_spec["executors"].values()}
+
+
+def test_registry_and_tag_reach_every_image_of_the_file(tmp_path: Path) -> None:
+    spec, _ = compiled_with(tmp_path, registry="eu.example/fec", tag="v1")
+    found = set(re.findall(r"[\w./-]*fec-(?:data|train|t2t)[\w:.-]*", (tmp_path / "pipeline.yaml").read_text()))
+    assert found == {"eu.example/fec/fec-data:v1", "eu.example/fec/fec-train:v1"}
+    assert images_in(spec) == {f"{{{{$.inputs.parameters['pipelinechannel--{name}']}}}}" for name in IMAGES}
+    spec, _ = compiled_with(tmp_path, registry="eu.example/fec", tag="v1", placement=False)
+    assert images_in(spec) == found
+
+
+def test_an_image_may_be_pinned(tmp_path: Path) -> None:
+    pinned = f"ghcr.io/me/fec-data@sha256:{'0' * 64}"
+    spec, _ = compiled_with(tmp_path, registry="ghcr.io/me", image=(f"data={pinned}",))
+    assert (default(spec, "data_image"), default(spec, "train_image")) == (pinned, "ghcr.io/me/fec-train:latest")
+
+
+def test_where_nobody_says_where_the_images_are_they_are_to_be_given(spec: Any) -> None:
+    for name in IMAGES:
+        assert not spec.root.input_definitions.parameters[name].HasField("default_value")
+    with pytest.raises(ConfigurationError, match="--registry"):
+        CompileOptions().check_images()
+    CompileOptions(registry="ghcr.io/me").check_images()
+
+
+def test_the_summary_has_the_runs_image_a_tmp_and_a_time_out(tmp_path: Path) -> None:
+    spec, platform = compiled_with(tmp_path)
+    summary = spec.root.dag.tasks["summarize"]
+    assert summary.inputs.parameters["pipelinechannel--data_image"].component_input_parameter == "data_image"
+    assert "data_image" in spec.deployment_spec["executors"]["exec-summarize"]["container"]["image"]
+    settings = platform["exec-summarize"]
+    assert [mount["mountPath"] for mount in settings["emptyDirMounts"]] == ["/tmp"]
+    assert int(settings["activeDeadlineSeconds"]) == 3600
+
+
+def test_volumes_keys_and_environment_reach_every_task(tmp_path: Path) -> None:
+    spec, platform = compiled_with(
+        tmp_path,
+        volume=("pvc:weights:/weights", "secret:keys:/keys"),
+        env=("HTTPS_PROXY=http://proxy:3128", "A=b=c"),
+        pull_secret=("registry",),
+    )
+    for name in spec.deployment_spec["executors"].keys():  # noqa: SIM118 - a Struct
+        assert [mount["mountPath"] for mount in platform[name]["pvcMount"]] == ["/weights"], name
+        assert [mount["mountPath"] for mount in platform[name]["secretAsVolume"]] == ["/keys"], name
+        assert [secret["secretName"] for secret in platform[name]["imagePullSecret"]] == ["registry"], name
+        env = spec.deployment_spec["executors"][name]["container"]["env"]
+        assert [(one["name"], one["value"]) for one in env] == [("HTTPS_PROXY", "http://proxy:3128"), ("A", "b=c")]
+
+
+def test_a_task_knows_its_node(compiled: Path) -> None:
+    _, platform = yaml.safe_load_all(compiled.read_text())
+    for settings in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        assert {"name": "FEC_NODE", "fieldPath": "spec.nodeName"} in settings["fieldPathAsEnv"]
 
 
 def test_every_task_ends_some_time(compiled: Path) -> None:
     _, platform = yaml.safe_load_all(compiled.read_text())
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert {int(settings["activeDeadlineSeconds"]) for settings in executors.values()} <= {24 * 3600, 48 * 3600}
-    assert len(executors) == 7
+    assert {int(settings["activeDeadlineSeconds"]) for settings in executors.values()} == {3600, 24 * 3600, 48 * 3600}
+    assert len(executors) == 8
 
 
 def test_options_reach_the_engine(tmp_path: Path) -> None:

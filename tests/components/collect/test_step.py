@@ -255,7 +255,7 @@ def test_without_a_plan_it_says_so(tmp_path: Path) -> None:
         {"triplets_per_record_shard": 0},
         {"record_shards": -1},
         {"max_groups": 0},
-        {"max_groups": 201},
+        {"max_groups": 81},
         {"preset": "fec_huge"},
         {"seed": 2**63},
     ],

@@ -135,20 +135,33 @@ def test_a_rate_beyond_one_task_spreads_a_host(tmp_path: Path, annotations: Path
 
 
 @pytest.mark.parametrize(
-    ("num_shards", "max_shards", "max_groups", "groups"),
+    ("num_shards", "max_shards", "other_shards", "max_groups", "groups"),
     [
-        (8, 0, 100, [f"{i}/8" for i in range(8)]),
-        (37, 0, 3, ["0/3", "1/3", "2/3"]),
-        (2000, 0, 200, [f"{i}/200" for i in range(200)]),
-        (8, 2, 100, ["0/2", "1/2"]),
-        (2, 8, 100, ["0/2", "1/2"]),
+        (8, 0, 0, 80, 8),
+        (37, 0, 0, 3, 3),
+        (2000, 0, 0, 80, 80),
+        (8, 2, 0, 80, 2),
+        (2, 8, 0, 80, 2),
+        # The splits share the groups by their shards.
+        (2000, 0, 200, 66, 60),
+        (200, 0, 2000, 66, 6),
+        (2000, 0, 2000, 80, 40),
+        (1, 0, 2000, 66, 1),
+        (2000, 1, 200, 66, 1),
     ],
 )
 def test_groups(
-    tmp_path: Path, annotations: Path, num_shards: int, max_shards: int, max_groups: int, groups: list[str]
+    tmp_path: Path,
+    annotations: Path,
+    num_shards: int,
+    max_shards: int,
+    other_shards: int,
+    max_groups: int,
+    groups: int,
 ) -> None:
-    asked = parameters(tmp_path, annotations, num_shards=num_shards, max_shards=max_shards, max_groups=max_groups)
-    assert run(asked) == groups
+    shards = {"num_shards": num_shards, "max_shards": max_shards, "other_shards": other_shards}
+    asked = parameters(tmp_path, annotations, max_groups=max_groups, **shards)
+    assert run(asked) == [f"{index}/{groups}" for index in range(groups)]
 
 
 def test_a_trial_takes_whole_triplets_from_the_beginning(tmp_path: Path, annotations: Path) -> None:
@@ -271,7 +284,7 @@ def test_without_originals_there_is_no_list_of_them(tmp_path: Path, annotations:
         ({"num_shards": 0}, "num_shards 0: expected at least 1"),
         ({"max_shards": -1}, "max_shards -1"),
         ({"max_groups": 0}, "max_groups 0"),
-        ({"max_groups": 201}, "max_groups 201: expected 1 to 200: the engine"),
+        ({"max_groups": 500}, "max_groups 500: expected 1 to 80: the engine"),
         ({"agreement": 0.0}, "agreement 0.0: expected above 0"),
         ({"agreement": 66.7}, "agreement 66.7"),
         ({"max_malformed": 1.5}, "max_malformed 1.5"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,8 @@ from fec.storage import open_storage
 from pipelines import cli
 from tests.kube_server.server import KubeServer, faults, serving
 
-LAUNCH = ("launch", "download", "--root", "gs://bucket/fec", "--split", "train", "--num-shards", "5")
+IMAGE = ("--image", "ghcr.io/me/fec-data:v1")
+LAUNCH = ("launch", "download", "--root", "gs://bucket/fec", "--split", "train", "--num-shards", "5", *IMAGE)
 JOB = ("fec", "fec-download-train")
 
 
@@ -249,3 +251,47 @@ def test_a_cluster_that_does_not_speak_https_is_one_line(
     said = capsys.readouterr().err
     assert said.count("\n") == 1, said
     assert "cannot be reached" in said
+
+
+def pod(index: int, exit_code: int | None, job: str = "fec-download-train") -> dict[str, Any]:
+    ended = {"state": {"terminated": {"exitCode": exit_code}}} if exit_code is not None else {"state": {"running": {}}}
+    status = {"name": "download", "ready": False, "restartCount": 0, "image": "a", "imageID": "a"} | ended
+    return {
+        "metadata": {
+            "name": f"{job}-{index}",
+            "labels": {"job-name": job},
+            "annotations": {"batch.kubernetes.io/job-completion-index": str(index)},
+        },
+        "status": {"phase": "Failed" if exit_code else "Running", "containerStatuses": [status]},
+    }
+
+
+@pytest.fixture
+def with_pods(server: KubeServer) -> KubeServer:
+    """A Job with pods at work, and one that failed; and a pod of another Job."""
+    server.pods = [pod(2, None), pod(0, None), pod(1, 1), pod(0, 2, "other")]
+    server.logs = {"fec-download-train-0": "a\nb\n", "fec-download-train-1": "one\ntwo\nno network\n"}
+    return server
+
+
+def test_logs_are_those_of_the_pods_that_failed(
+    with_pods: KubeServer, kubeconfig: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fec("logs", "download", "--split", "train", "--tail", "2", "--kubeconfig", kubeconfig) == 0
+    expected = "== index 1, pod fec-download-train-1: Failed, exit code 1\ntwo\nno network\n"
+    assert capsys.readouterr().out == expected
+
+
+def test_logs_of_one_index_are_shown_and_of_a_pod_that_is_gone_nothing(
+    with_pods: KubeServer, kubeconfig: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index, said in (("0", "a\nb\n"), ("2", "\n")):
+        assert fec("logs", "download", "--split", "train", "--index", index, "--kubeconfig", kubeconfig) == 0
+        assert capsys.readouterr().out == f"== index {index}, pod fec-download-train-{index}: Running\n{said}"
+
+
+def test_logs_of_a_job_without_pods_say_where_to_look(
+    server: KubeServer, kubeconfig: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fec("logs", "faces", "--split", "eval", "--kubeconfig", kubeconfig) == 2
+    assert "fec status ROOT --run fec-faces-eval" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from pipelines.jobs.indexes import parse_indexes, show_indexes
 from pipelines.jobs.manifest import STEPS, Launch, manifest
 from tests.kube_server.server import faults
 
-LAUNCH = Launch(root="gs://bucket/fec", split="train", num_shards=2000)
+LAUNCH = Launch(root="gs://bucket/fec", split="train", num_shards=2000, image="ghcr.io/me/fec-data:v1")
 FULL = replace(
     LAUNCH,
     max_num_jobs=100,
@@ -79,23 +79,30 @@ def test_the_manifest_goes_through_the_models_of_the_client_unchanged(step: str)
 @pytest.mark.parametrize(
     ("num_shards", "max_num_jobs", "indexes"), [(2000, 0, 2000), (2000, 100, 100), (200, 500, 200), (1, 0, 1)]
 )
-def test_the_indexes_together_handle_every_shard_once(num_shards: int, max_num_jobs: int, indexes: int) -> None:
+def test_an_index_is_a_shard_and_max_num_jobs_the_first_of_them(
+    num_shards: int, max_num_jobs: int, indexes: int
+) -> None:
     job = manifest("faces", replace(LAUNCH, num_shards=num_shards, max_num_jobs=max_num_jobs))
     assert job["spec"]["completions"] == indexes
     group = container(job)["args"][-1]
     shards = [
-        shard
+        list(Group.parse(group.replace("$(JOB_COMPLETION_INDEX)", str(index))).of(num_shards))
         for index in range(indexes)
-        for shard in Group.parse(group.replace("$(JOB_COMPLETION_INDEX)", str(index))).of(num_shards)
     ]
-    assert sorted(shards) == list(range(num_shards))
+    assert shards == [[index] for index in range(indexes)]
 
 
 def test_the_index_comes_from_the_annotation_the_job_controller_writes() -> None:
-    (variable,) = container(manifest("download", LAUNCH))["env"]
+    variable, *_ = container(manifest("download", LAUNCH))["env"]
     assert variable["name"] == "JOB_COMPLETION_INDEX"
     path = variable["valueFrom"]["fieldRef"]["fieldPath"]
     assert path == "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+
+
+def test_a_pod_knows_its_job_and_its_node_for_its_record() -> None:
+    _, run, node = container(manifest("download", LAUNCH))["env"]
+    assert (run["name"], run["value"]) == ("FEC_RUN", "fec-download-train")
+    assert (node["name"], node["valueFrom"]["fieldRef"]["fieldPath"]) == ("FEC_NODE", "spec.nodeName")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -146,7 +153,7 @@ def test_spot_selects_and_bears_the_nodes_of_gke() -> None:
     [
         ({"split": "dev"}, ["--split dev", "train"]),
         ({"num_shards": 0}, ["--num-shards 0"]),
-        ({"num_shards": 100_001}, ["100,001 indexes", "--max-num-jobs"]),
+        ({"num_shards": 100_001}, ["100,001 indexes", "fewer shards"]),
         ({"max_num_jobs": -1}, ["--max-num-jobs -1"]),
         ({"parallelism": 0}, ["--parallelism 0"]),
         ({"max_failed": 2001}, ["--max-failed 2001", "2000"]),

@@ -19,9 +19,10 @@ from pipelines import cli
 from pipelines.graph.options import CompileOptions
 from pipelines.kubeflow.endpoint import Access
 from pipelines.pipeline import pipeline
-from tests.kfp_server.server import FailedTask, PipelinesServer, serving
+from tests.kfp_server.server import PipelinesServer, serving
 
 FOLDER = TemporaryDirectory()
+REGISTRY = ("--registry", "ghcr.io/me")
 PARAMETERS = ("root=gs://bucket/fec", "train_csv=gs://bucket/train.csv", "eval_csv=gs://bucket/eval.csv")
 
 
@@ -43,7 +44,7 @@ def server() -> Iterator[PipelinesServer]:
 def package() -> str:
     """The compiled pipeline, made once for the tests that do not look at how it is made."""
     path = f"{FOLDER.name}/fec_pipeline.yaml"
-    compiler.Compiler().compile(pipeline_func=pipeline(CompileOptions()), package_path=path)
+    compiler.Compiler().compile(pipeline_func=pipeline(CompileOptions(registry="ghcr.io/me")), package_path=path)
     return path
 
 
@@ -60,7 +61,7 @@ def submit(server: PipelinesServer, *arguments: str) -> int | str | None:
 
 
 def test_everything_is_made_that_is_not_there(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fec("--endpoint", server.url, "--run-name", "trial", *PARAMETERS, "max_shards=1") == 0
+    assert fec("--endpoint", server.url, *REGISTRY, "--run-name", "trial", *PARAMETERS, "max_shards=1") == 0
     assert [pipeline["name"] for pipeline in server.pipelines] == ["fec"]
     assert [experiment["display_name"] for experiment in server.experiments] == ["fec"]
     assert [re.fullmatch("[0-9a-f]{16}", version["name"]) is not None for version in server.versions] == [True]
@@ -89,15 +90,15 @@ def test_other_parameters_are_another_run_of_the_same_version(server: PipelinesS
 
 
 def test_other_compile_options_are_another_version_and_the_same_are_not(server: PipelinesServer) -> None:
-    assert fec("--endpoint", server.url, *PARAMETERS) == 0
+    assert fec("--endpoint", server.url, *REGISTRY, *PARAMETERS) == 0
     assert submit(server, *PARAMETERS) == 0
     assert len(server.versions) == 1
-    assert fec("--endpoint", server.url, "--parallelism", "7", *PARAMETERS) == 0
+    assert fec("--endpoint", server.url, *REGISTRY, "--parallelism", "7", *PARAMETERS) == 0
     assert (len(server.pipelines), len(server.versions), len(server.runs)) == (1, 2, 2)
 
 
 def test_a_run_that_failed_is_not_used_again(server: PipelinesServer) -> None:
-    server.ends = "FAILED"
+    server.engine.ends = "FAILED"
     assert submit(server, "--wait", *PARAMETERS) == 1
     assert submit(server, *PARAMETERS) == 0
     assert len(server.runs) == 2
@@ -118,25 +119,56 @@ def test_waiting_ends_well_with_a_run_that_succeeds(
 ) -> None:
     assert submit(server, "--wait", *PARAMETERS) == 0
     said = capsys.readouterr().err
-    assert said.index("run PENDING") < said.index("run RUNNING") < said.index("run SUCCEEDED: 1 tasks succeeded=1")
+    assert said.index("run PENDING") < said.index("run RUNNING") < said.index("run SUCCEEDED")
 
 
-def test_waiting_ends_badly_with_the_tasks_that_failed(
+def test_a_run_whose_root_cannot_be_read_from_here_says_where_to_look(
     server: PipelinesServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.ends, server.failed_tasks = "FAILED", (FailedTask("download", "no plan:\nrun plan first"),)
+    server.engine.ends = "FAILED"
     assert submit(server, "--wait", *PARAMETERS) == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert "the run failed in download (no plan: run plan first); http" in last
+    workflow = server.engine.workflow(server.runs[0]["run_id"])
+    assert f"the run failed, and the engine gives no cause; more: fec status gs://bucket/fec --run {workflow}; " in last
+    assert "executor" not in last
 
 
-@pytest.mark.parametrize("state", ["FAILED", "CANCELED"])
-def test_a_run_without_failed_tasks_still_says_how_it_ended(
-    server: PipelinesServer, capsys: pytest.CaptureFixture[str], state: str
+def test_a_run_that_was_cancelled_is_said_to_be(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.engine.ends = "CANCELED"
+    assert submit(server, "--wait", "--attempts", "3", *PARAMETERS) == 1
+    assert "the run was terminated" in capsys.readouterr().err.splitlines()[-1]
+    assert len(server.runs) == 1
+
+
+def test_stale_counts_of_the_engine_are_not_shown(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit(server, "--wait", *PARAMETERS) == 0
+    assert "running=" not in capsys.readouterr().err
+
+
+def test_a_recurring_run_is_one_at_a_time_and_made_once(
+    server: PipelinesServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.ends = state
-    assert submit(server, "--wait", *PARAMETERS) == 1
-    assert f"the run {state.lower()}" in capsys.readouterr().err.splitlines()[-1]
+    assert submit(server, "--every-hours", "6", *PARAMETERS) == 0
+    first = capsys.readouterr().out
+    assert submit(server, "--every-hours", "6", *PARAMETERS) == 0
+    assert capsys.readouterr().out == first
+    (recurring,) = server.recurring
+    assert (recurring["max_concurrency"], recurring["no_catchup"], recurring["mode"]) == ("1", True, "ENABLE")
+    assert recurring["trigger"] == {"periodic_schedule": {"interval_second": "21600"}}
+    assert recurring["runtime_config"]["parameters"]["root"] == "gs://bucket/fec"
+    assert server.runs == []
+
+
+def test_the_pages_say_what_the_pipeline_does_and_what_was_compiled(server: PipelinesServer) -> None:
+    assert fec("--endpoint", server.url, *REGISTRY, "--tag", "v1", "--spot", *PARAMETERS) == 0
+    assert "train_csv" in server.pipelines[0]["description"]
+    assert server.runs[0]["description"] == "ghcr.io/me/fec-data:v1, ghcr.io/me/fec-train:v1, spot=True"
+
+
+def test_without_images_nothing_is_sent(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fec("--endpoint", server.url, *PARAMETERS) == 2
+    assert "no images: give --registry" in one_line(capsys)
+    assert server.requests == []
 
 
 def test_waiting_outlives_an_outage(server: PipelinesServer) -> None:
@@ -167,7 +199,7 @@ def test_an_interrupted_wait_leaves_the_run_alone(
 
 
 def test_time_is_up_before_the_run_is(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
-    server.ends = "RUNNING"
+    server.engine.ends = "RUNNING"
     assert submit(server, "--wait", "--timeout", "0.1", *PARAMETERS) == 1
     assert "still RUNNING after 0.1 s; it goes on" in capsys.readouterr().err
 
@@ -188,6 +220,30 @@ def test_time_is_up_before_the_run_is(server: PipelinesServer, capsys: pytest.Ca
         ((*PARAMETERS, "min_confidence=7"), ["min_confidence 7.0", "between 0 and 1"]),
         ((*PARAMETERS, 'options={"faces": {"crop_qualty": 90}}'), ["did you mean crop_quality?"]),
         ((*PARAMETERS, "--set", "faces.crop_qualty=90"), ["did you mean crop_quality?"]),
+        ((*PARAMETERS, "download_memory=4GB"), ["download_memory '4GB'", "4Gi"]),
+        ((*PARAMETERS, "download_memory=4"), ["download_memory '4'", "4Gi"]),
+        ((*PARAMETERS, "download_cpu=-1"), ["download_cpu '-1'", "500m"]),
+        ((*PARAMETERS, "download_cpu=0"), ["download_cpu '0'"]),
+        ((*PARAMETERS, 'data_node_selector={"a":1}'), ["data_node_selector", "quotes"]),
+        ((*PARAMETERS, 'data_tolerations=[{"key":"a","operator":"Maybe"}]'), ["data_tolerations", "Maybe"]),
+        ((*PARAMETERS, "max_groups=0"), ["max_groups 0", "1 to 80"]),
+        ((*PARAMETERS, "accelerator_count=2"), ["accelerator_count 2", "accelerator_type"]),
+        ((*PARAMETERS, "accelerator_type=nvidia.com/gpu"), ["accelerator_type", "accelerator_count"]),
+        ((*PARAMETERS, "accelerator_type=gpu", "accelerator_count=1"), ["accelerator_type 'gpu'", "nvidia.com/gpu"]),
+        ((*PARAMETERS, "accelerator_count=-1"), ["accelerator_count '-1'"]),
+        ((*PARAMETERS, "data_image="), ["data_image ''"]),
+        ((*PARAMETERS, "data_image=not a name"), ["data_image 'not a name'"]),
+        ((*PARAMETERS, "model=huge"), ["model 'huge'", "tiny"]),
+        (("root=z", *PARAMETERS[1:]), ["root 'z'", "gs://"]),
+        (("root=/tmp/z", *PARAMETERS[1:]), ["root '/tmp/z'", "share no folder"]),
+        ((PARAMETERS[0], "train_csv=/home/me/train.csv", PARAMETERS[2]), ["train_csv '/home/me/train.csv'", "bucket"]),
+        ((*PARAMETERS, "detector=faced"), ["detector 'faced'", "faced_weights"]),
+        ((*PARAMETERS, "faced_weights=/weights"), ["faced_weights", "detector=faced"]),
+        ((*PARAMETERS, 'allow_network=["300.0.0.0/8"]'), ["allow_network", "300.0.0.0"]),
+        (("--run-name", "x" * 300, *PARAMETERS), ["run name", "128"]),
+        (("--attempts", "2", *PARAMETERS), ["--attempts 2", "--wait"]),
+        (("--attempts", "0", *PARAMETERS), ["--attempts 0"]),
+        (("--every-hours", "6", "--wait", *PARAMETERS), ["--every-hours", "--wait"]),
         (("--timeout", "-1", *PARAMETERS), ["--timeout"]),
         (("--experiment", " ", *PARAMETERS), ["experiment"]),
         (("--existing-token-file", "/nowhere", *PARAMETERS), ["--existing-token-file", "/nowhere"]),

@@ -28,7 +28,8 @@ def server() -> Iterator[PipelinesServer]:
 def package(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The pipeline as ``fec compile`` writes it."""
     path = tmp_path_factory.mktemp("package") / "fec_pipeline.yaml"
-    subprocess.run([sys.executable, "-m", "pipelines.cli", "compile", "-o", str(path)], check=True, timeout=120)
+    command = [sys.executable, "-m", "pipelines.cli", "compile", "-o", str(path), "--registry", "ghcr.io/me"]
+    subprocess.run(command, check=True, timeout=120)
     return str(path)
 
 

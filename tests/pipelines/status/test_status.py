@@ -15,7 +15,7 @@ from fec.done import Done, write_done
 from fec.errors import ConfigurationError
 from fec.storage import open_storage
 from fec.task_records import TaskRecord
-from pipelines.commands import status as command
+from pipelines import cli
 from pipelines.status import text
 from pipelines.status.run_status import RunStatus, StepStatus, run_status, runs
 
@@ -124,8 +124,9 @@ def test_a_root_without_runs_still_says_what_is_finished(tmp_path: Path) -> None
     assert "train: plan no" in shown
 
 
-def test_the_command_shows_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import argparse
-
-    assert command.run(argparse.Namespace(root=str(root), run="", json=True)) == 0
+@pytest.mark.parametrize("options", [("--json",), ("--json", "--run", "fec-b")])
+def test_the_command_shows_it(root: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["status", str(root), *options])
+    assert ended.value.code == 0
     assert json.loads(capsys.readouterr().out)["steps"][1]["name"] == "download train"

@@ -73,7 +73,7 @@ def test_the_component_compiles_to_the_image_of_tensor2tensor(of_kfp: Any, step:
     compiler.Compiler().compile(of_kfp, str(tmp_path / "component.yaml"))
     document = next(yaml.safe_load_all((tmp_path / "component.yaml").read_text()))
     (executor,) = document["deploymentSpec"]["executors"].values()
-    assert executor["container"]["image"] == images.T2T_IMAGE == "ghcr.io/fec-pipeline/fec-t2t:latest"
+    assert executor["container"]["image"] == images.T2T_IMAGE == "fec-t2t:latest"
     assert "pip install" not in str(executor["container"]["command"])
 
 

@@ -1,0 +1,109 @@
+"""A run that is waited for, told from its root where that can be read: the engine's own states say little.
+
+Seen on 2.17.0: its tasks freeze once their state is compressed, have no messages, and are called ``executor(0)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from components.summarize.judgement import SUCCEEDED, judged
+from fec.errors import FecError, RunFailed
+from fec.storage import Storage, open_storage
+from fec.task_records import read_records
+from pipelines.status.run_status import RunStatus, run_status
+from pipelines.status.text import brief
+
+CANCELED: Final = ("CANCELED", "CANCELING")
+NO_SUMMARY: Final = (
+    "; no summary was written: the engine ended the run at once, as it does when a run's state is too large "
+    "(max_groups) or a driver was lost"
+)
+
+
+class RunEnded(RunFailed):
+    """The run has ended and has not succeeded; ``mendable``: the same again may come further."""
+
+    def __init__(self, message: str, *, mendable: bool) -> None:
+        super().__init__(message)
+        self.mendable = mendable
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What can be seen of a run from here; ``root`` is "" where it cannot be read."""
+
+    root: str
+
+    def progress(self, run: Any) -> str:
+        """How far the run is, in one line; of the engine's own no more than its state, since its counts go stale."""
+        status = self._status(run)
+        line = brief(status) if status is not None else ""
+        return f"run {run.state}: {line}" if line else f"run {run.state}"
+
+    def check_success(self, run: Any, url: str) -> None:
+        """Raises RunEnded if the engine says SUCCEEDED of a run whose own summary does not."""
+        status = self._status(run)
+        if status is not None and status.ended not in ("", SUCCEEDED):
+            raise RunEnded(f"the run {status.ended.lower()}: {'; '.join(status.why)}; {url}", mendable=True)
+
+    def failure(self, run: Any, url: str) -> RunEnded:
+        """Why a run that ended badly did, in one line."""
+        workflow = workflow_of(run)
+        if was_terminated(run):
+            return RunEnded(f"the run was terminated; {self._more(workflow)}{url}", mendable=False)
+        storage = self._storage()
+        if storage is None or not workflow:
+            return RunEnded(
+                f"the run failed, and the engine gives no cause; {self._more(workflow)}{url}", mendable=True
+            )
+        verdict = judged(str(run.state), _error(run), read_records(storage, workflow), [])
+        status = self._status(run)
+        no_summary = "" if status is not None and status.ended else NO_SUMMARY
+        why = "; ".join(verdict.why)
+        return RunEnded(f"the run failed: {why}{no_summary}; {self._more(workflow)}{url}", mendable=verdict.mendable)
+
+    def _more(self, workflow: str) -> str:
+        return f"more: fec status {self.root} --run {workflow}; " if self.root and workflow else ""
+
+    def _storage(self) -> Storage | None:
+        try:
+            return open_storage(self.root, read_only=True) if self.root else None
+        except FecError:
+            return None
+
+    def _status(self, run: Any) -> RunStatus | None:
+        """What the root says of the run; None before its first task has said anything, and where it cannot be read."""
+        workflow, storage = workflow_of(run), self._storage()
+        if storage is None or not workflow:
+            return None
+        try:
+            return run_status(storage, workflow, datetime.now(UTC))
+        except FecError:
+            return None
+
+
+def workflow_of(run: Any) -> str:
+    """The engine's name of a run, which its pods begin with; "" before it has any."""
+    for task in tasks_of(run):
+        for child in task.child_tasks or ():
+            if child.pod_name:
+                return str(child.pod_name).rpartition("-")[0]
+    return ""
+
+
+def was_terminated(run: Any) -> bool:
+    """Whether somebody asked for the end: the state in the end may be FAILED all the same."""
+    history = [entry.state for entry in run.state_history or ()]
+    return any(state in CANCELED for state in (*history, run.state))
+
+
+def tasks_of(run: Any) -> Sequence[Any]:
+    return (run.run_details and run.run_details.task_details) or ()
+
+
+def _error(run: Any) -> str:
+    return " ".join((run.error.message if run.error else "").split())
