@@ -160,9 +160,13 @@ class VerifiedFace:
     ``confidence`` is 0..1 on the detector's own scale, None where nothing was found. ``left`` and so on: the published
     box, fractions. ``image_width`` and ``image_height`` are pixels as the boxes mean the image, after the EXIF
     ``orientation`` was applied (1: none). ``crop_left`` and so on: the crop in pixels of that image, right and bottom
-    exclusive. ``found_left`` and so on: the face the detector found, fractions of the crop. ``crop_name`` is a file
-    beside the table, None unless the outcome is ok; ``thumbnail`` a small JPEG of a crop that was rejected, so that why
-    can be seen.
+    exclusive, and beyond its border where edges were repeated. ``found_left`` and so on: the face the detector found,
+    fractions of the crop. ``crop_name`` is a file beside the table, None unless the outcome is ok; ``thumbnail`` a
+    small JPEG of a crop that was rejected, so that why can be seen.
+
+    ``blur`` is the variance of the crop's Laplacian at 160 pixels, low where it is blurred. ``landmarks``: x and y of
+    the eyes, the nose and the mouth's corners, fractions of the crop, and ``roll`` (degrees), ``yaw`` and ``pitch``
+    (ratios) what follows from them (``components.faces.judging``).
     """
 
     face_id: str
@@ -189,3 +193,8 @@ class VerifiedFace:
     crop_name: str | None = None
     crop_sha256: str | None = None
     thumbnail: bytes | None = None
+    blur: Float32 | None = None
+    roll: Float32 | None = None
+    yaw: Float32 | None = None
+    pitch: Float32 | None = None
+    landmarks: Sequence[Float32] | None = None

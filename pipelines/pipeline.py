@@ -56,7 +56,7 @@ def pipeline(compiled: CompileOptions) -> Any:
         retry_transient_after: float = RunParameters.retry_transient_after,
         detector: str = RunParameters.detector,
         min_confidence: float = RunParameters.min_confidence,
-        faced_weights: str = RunParameters.faced_weights,
+        detector_weights: str = RunParameters.detector_weights,
         image_size: int = RunParameters.image_size,
         model: str = T2T_HPARAMS if compiled.trainer == T2T else RunParameters.model,
         train_steps: int = RunParameters.train_steps,
@@ -128,7 +128,7 @@ def pipeline(compiled: CompileOptions) -> Any:
                     group=fetched.output,
                     detector=detector,
                     min_confidence=min_confidence,
-                    faced_weights=faced_weights,
+                    detector_weights=detector_weights,
                     options=options,
                 )
                 on_data_nodes(verified, faces_cpu, faces_memory)

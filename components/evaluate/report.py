@@ -53,6 +53,9 @@ _MEANING: Final = {
     "box_too_small": "Too few pixels to tell a face.",
     "no_face": "No face where the list says.",
     "low_confidence": "A face, but not as surely as asked for.",
+    "face_elsewhere": "A face, but not where the list says.",
+    "several_faces": "More than one face where the list says.",
+    "upside_down": "A face that stands on its head.",
 }
 _TYPE_NAMES: Final = {
     "overall": "all triplets",

@@ -13,8 +13,8 @@ def faces(
     split: str,
     group: str = "0/1",
     detector: str = "yunet",
-    min_confidence: float = 0.7,
-    faced_weights: str = "",
+    min_confidence: float = 0.0,
+    detector_weights: str = "",
     options: Dict[str, Any] = {},  # noqa: UP006
 ) -> str:
     """Verify faces: cut each published box out of its image, and keep the crops in which a detector finds the face.
@@ -25,7 +25,7 @@ def faces(
         group: Which shards, as INDEX/COUNT; 0/1 is all of them.
         detector: Face detector: yunet or faced.
         min_confidence: Confidence wanted, on the detector's own scale of 0 to 1.
-        faced_weights: Folder with face_yolo.pb and face_corrector.pb, for faced.
+        detector_weights: Folder with face_yolo.pb and face_corrector.pb, for faced.
         options: Further options of all steps, by step: {"faces": {...}}.
 
     Returns:
@@ -43,5 +43,5 @@ def faces(
         group=group,
         detector=detector,
         min_confidence=min_confidence,
-        faced_weights=faced_weights,
+        detector_weights=detector_weights,
     )

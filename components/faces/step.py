@@ -50,14 +50,13 @@ def run(parameters: Parameters) -> str:
 def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) -> None:
     """Verify the pending shards, but for those in which another plan has left the very same faces."""
     from components.faces import work as shards
+    from components.faces.detectors.weights import local_weights
     from components.faces.verification import Criteria
     from components.faces.verifiers import Setup, Verifiers
     from fec.progress import task_name, track
 
     p = parameters
-    setup = Setup(
-        p.detector, p.faced_weights, Criteria(p.min_confidence, p.max_pixels, p.min_crop_size, p.crop_quality)
-    )
+    criteria = Criteria(p.min_confidence, p.max_pixels, p.min_crop_size, p.crop_quality, p.crop, p.margin)
     planned = shards.planned_faces(storage, p.split, [item.shard for item in pending])
     work: list[tuple[Pending, str]] = []
     for item in pending:
@@ -75,7 +74,11 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
     faces_total = sum(len(planned[item.shard]) for item, _ in work)
     images_total = sum(len({face.image_id for face in planned[item.shard]}) for item, _ in work)
     task = task_name("faces", p.split, p.group)
-    with Verifiers(setup, p.workers, images_total) as verifiers, track(task, faces_total, "faces") as progress:
+    with (
+        local_weights(p.detector_weights) as weights,
+        Verifiers(Setup(p.detector, weights, criteria), p.workers, images_total) as verifiers,
+        track(task, faces_total, "faces") as progress,
+    ):
         for item, fingerprint in work:
             result = shards.verify(storage, p.split, item.shard, planned[item.shard], fingerprint, verifiers, progress)
             details = {"inputs": item.inputs, "table_sha256": result.table_sha256}

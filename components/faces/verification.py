@@ -15,17 +15,17 @@ import cv2
 import numpy as np
 
 from components.faces.detectors import Detector, Found
-from fec.boxes import Box, PixelBox
+from components.faces.geometry import BOX, crop_place, cut, within
+from components.faces.judging import SURE, judge, pose, stands, turned, turned_box
+from fec.boxes import CROP_EXPANSION, Box
 from fec.colour import to_srgb
 from fec.outcomes import FaceOutcome
 from fec.pixels import RGB, TooManyPixels, Unreadable, decode, encode_jpeg, upright
 from fec.rows import VerifiedFace
 
-# Intersection over union of the found face and the published box. A box of twice the face's width and height has
-# .22-.32, one moved by three quarters of its width .15-.17 (measured on 45 portraits of the demo).
-MIN_OVERLAP: Final = 0.2
 THUMBNAIL_SIDE: Final = 96
 THUMBNAIL_QUALITY: Final = 80
+BLUR_SIDE: Final = 160
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,14 @@ class WantedFace:
 
 @dataclass(frozen=True)
 class Criteria:
-    """What a face must meet; the fields are those of ``Parameters``."""
+    """What a face must meet; the fields are those of ``Parameters``. ``min_confidence`` 0: the detector's own."""
 
     min_confidence: float
     max_pixels: int
     min_crop_size: int
     crop_quality: int
+    crop: str = BOX
+    margin: float = CROP_EXPANSION
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _verify_face(
     rgb: RGB, icc: bytes, orientation: int, face: WantedFace, criteria: Criteria, detector: Detector
 ) -> Verdict:
     height, width = rgb.shape[:2]
-    place = face.box.expanded().pixels(width, height)
+    place = crop_place(face.box, criteria.margin, criteria.crop, width, height)
     columns: dict[str, object] = {
         "image_width": width,
         "image_height": height,
@@ -111,21 +113,16 @@ def _verify_face(
     }
     if min(place.width, place.height) < 1:
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, "the box holds no pixel", detector.name, **columns)
-    crop: RGB = to_srgb(rgb[place.top : place.bottom, place.left : place.right].copy(), icc)
+    crop = to_srgb(cut(rgb, place), icc)
+    columns["blur"] = blur(crop)
     if min(place.width, place.height) < criteria.min_crop_size:
         detail = f"crop of {place.width}x{place.height} pixels, wanted {criteria.min_crop_size} a side"
         columns["thumbnail"] = thumbnail(crop)
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, detail, detector.name, **columns)
 
-    outcome, detail, found = judge(detector.find(crop), within(face.box, place, width, height), criteria.min_confidence)
+    outcome, detail, found = _judged(crop, within(face.box, place, width, height), criteria, detector)
     if found is not None:
-        columns |= {
-            "confidence": found.confidence,
-            "found_left": found.box.left,
-            "found_right": found.box.right,
-            "found_top": found.box.top,
-            "found_bottom": found.box.bottom,
-        }
+        columns |= _found_columns(found, place.width, place.height)
     if outcome is not FaceOutcome.OK:
         return rejected(face, outcome, detail, detector.name, **columns, thumbnail=thumbnail(crop))
     encoded = encode_jpeg(crop, criteria.crop_quality)
@@ -133,32 +130,43 @@ def _verify_face(
     return Verdict(_row(face, outcome, detail, detector.name, **columns), encoded)
 
 
-def judge(found: Sequence[Found], expected: Box, min_confidence: float) -> tuple[FaceOutcome, str, Found | None]:
-    """The outcome, its reason and the face it is about, for the faces ``found`` in a crop.
-
-    ``expected`` is the published box in fractions of the crop. The most confident face that lies there
-    counts; a face elsewhere is somebody else's.
-    """
-    if not found:
-        return FaceOutcome.NO_FACE, "nothing found", None
-    there = [face for face in found if face.box.overlap(expected) >= MIN_OVERLAP]
-    best = max(there or found, key=lambda face: (face.confidence, face.box))
-    if not there:
-        detail = f"a face at {best.confidence:.2f}, but not where the box is (overlap {best.box.overlap(expected):.2f})"
-        return FaceOutcome.NO_FACE, detail, best
-    if best.confidence < min_confidence:
-        return FaceOutcome.LOW_CONFIDENCE, f"best face {best.confidence:.2f}, wanted {min_confidence:.2f}", best
-    return FaceOutcome.OK, "", best
+def _judged(crop: RGB, expected: Box, criteria: Criteria, detector: Detector) -> tuple[FaceOutcome, str, Found | None]:
+    """The verdict on a crop; where it is not sure, the crop is looked at after half a turn as well."""
+    wanted = criteria.min_confidence or detector.threshold
+    verdict = judge(detector.find(crop, expected), expected, wanted)
+    found = verdict[2]
+    if found is not None and (found.confidence >= SURE or verdict[0] is FaceOutcome.FACE_ELSEWHERE):
+        return verdict
+    around = turned_box(expected)
+    outcome, _, other = judge(detector.find(np.ascontiguousarray(crop[::-1, ::-1]), around), around, wanted)
+    if outcome is not FaceOutcome.OK or other is None or not stands(other, found, crop.shape[1], crop.shape[0]):
+        return verdict
+    return FaceOutcome.UPSIDE_DOWN, f"a face at {other.confidence:.2f} after half a turn", turned(other)
 
 
-def within(box: Box, place: PixelBox, width: int, height: int) -> Box:
-    """``box`` (fractions of an image of ``width`` x ``height``) as fractions of its part ``place``."""
-    return Box(
-        (box.left * width - place.left) / place.width,
-        (box.right * width - place.left) / place.width,
-        (box.top * height - place.top) / place.height,
-        (box.bottom * height - place.top) / place.height,
-    )
+def _found_columns(found: Found, width: int, height: int) -> dict[str, object]:
+    columns: dict[str, object] = {
+        "confidence": found.confidence,
+        "found_left": found.box.left,
+        "found_right": found.box.right,
+        "found_top": found.box.top,
+        "found_bottom": found.box.bottom,
+    }
+    if found.landmarks:
+        columns["landmarks"] = [value for point in found.landmarks for value in point]
+    head = pose(found, width, height)
+    return columns if head is None else columns | {"roll": head.roll, "yaw": head.yaw, "pitch": head.pitch}
+
+
+def blur(rgb: RGB) -> float:
+    """How sharp a crop is: the variance of its grey levels' Laplacian at BLUR_SIDE pixels; blurred: below 100."""
+    height, width = rgb.shape[:2]
+    scale = BLUR_SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    scaled = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(scaled, cv2.CV_16S))
+    return float(deviation[0, 0]) ** 2
 
 
 def thumbnail(rgb: RGB) -> bytes:

@@ -79,7 +79,7 @@ class RunParameters(Checked):
     )
     detector: str = like(Faces, "detector")
     min_confidence: float = like(Faces, "min_confidence")
-    faced_weights: str = like(Faces, "faced_weights")
+    detector_weights: str = like(Faces, "detector_weights")
     image_size: int = like(Datagen, "image_size")
     model: str = like(Train, "model")
     train_steps: int = like(Train, "steps")

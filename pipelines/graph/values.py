@@ -68,10 +68,11 @@ def check_together(values: Mapping[str, Any]) -> None:
         raise ConfigurationError(f"accelerator_type {kind!r} without a number: give accelerator_count too")
     if not kind and count != "0":
         raise ConfigurationError(f"accelerator_count {count} without a type: give accelerator_type={GPU_RESOURCE} say")
-    if values.get("detector") == "faced" and not values.get("faced_weights"):
-        raise ConfigurationError("detector 'faced' without faced_weights: name the folder with its weights")
-    if values.get("faced_weights") and values.get("detector") != "faced":
-        raise ConfigurationError("faced_weights without detector=faced: they are of no other detector")
+    detectors, weights = str(values.get("detector", "")).split("+"), values.get("detector_weights")
+    if "faced" in detectors and not weights:
+        raise ConfigurationError("detector 'faced' without detector_weights: name the folder with its weights")
+    if weights and not set(detectors) - {"", "yunet", "none"}:
+        raise ConfigurationError("detector_weights without detector=faced: no other detector of ours takes any")
 
 
 def check_reachable(values: Mapping[str, Any], mounts: Sequence[str] = ()) -> None:

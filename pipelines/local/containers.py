@@ -70,7 +70,7 @@ def on_this_machine(
 ) -> tuple[dict[str, Any], Containers]:
     """The pipeline's arguments with absolute paths, and the containers that see these paths."""
     absolute = dict(arguments)
-    named = [name for name in ("train_csv", "eval_csv", "faced_weights") if absolute[name]]
+    named = [name for name in ("train_csv", "eval_csv", "detector_weights") if absolute[name]]
     for name in named:
         if not is_remote(absolute[name]):
             absolute[name] = str(Path(absolute[name]).expanduser().resolve())

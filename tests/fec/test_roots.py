@@ -105,7 +105,7 @@ def test_the_pipeline_is_given_the_root_s_one_spelling(home: Path) -> None:
 
 
 def test_containers_see_the_folder_that_was_meant(home: Path) -> None:
-    given = {"root": "~/link", "train_csv": "~/data/t.csv", "eval_csv": "e.csv", "faced_weights": "~/weights"}
+    given = {"root": "~/link", "train_csv": "~/data/t.csv", "eval_csv": "e.csv", "detector_weights": "~/weights"}
     absolute, seen = containers.on_this_machine(given, "d", "t")
     assert absolute["root"] == str(home / "data")
     assert seen.written == (str(home / "data"),)

@@ -42,7 +42,7 @@ SCORE_FLOOR: Final = 0.4
 def load(folder: str) -> Faced:
     """The detector with the weights in ``folder``; raises ConfigurationError if they are not there or others."""
     if not folder:
-        raise ConfigurationError(f"detector 'faced' needs --faced-weights, a folder with the two files of {SOURCE}")
+        raise ConfigurationError(f"detector 'faced' needs --detector-weights, a folder with the two files of {SOURCE}")
     return Faced(*(_checked(Path(folder).expanduser() / name, blob) for name, blob in BLOB_IDS.items()))
 
 
@@ -71,12 +71,16 @@ class Faced:
     """Two networks, as frozen graphs: one proposes faces on a grid, the other corrects each proposal."""
 
     name = "faced"
+    threshold = 0.7
+    licence = "MIT"
+    input_side = INPUT_SIDE
+    milliseconds = 30.0
 
     def __init__(self, proposer: bytes, corrector: bytes) -> None:
         self._propose = _network(proposer, ("prob", "x_center", "y_center", "w", "h"))
         self._correct = _network(corrector, ("X", "Y", "W", "H"))
 
-    def find(self, rgb: RGB) -> list[Found]:
+    def find(self, rgb: RGB, expected: Box) -> list[Found]:
         scaled = cv2.resize(rgb, (INPUT_SIDE, INPUT_SIDE)) / 255.0
         found = proposals(*self._propose(scaled), floor=SCORE_FLOOR)
         return suppressed([self._corrected(rgb, face) for face in found])

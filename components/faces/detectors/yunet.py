@@ -36,6 +36,10 @@ class YuNet:
     """YuNet on a picture that is about a face's crop: scaled to INPUT_SIDE, padded only if it is very thin."""
 
     name = "yunet"
+    threshold = 0.7
+    licence = "MIT"
+    input_side = INPUT_SIDE
+    milliseconds = 2.5
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
         try:
@@ -51,7 +55,7 @@ class YuNet:
             str(weights), "", (INPUT_SIDE, INPUT_SIDE), SCORE_FLOOR, NMS_IOU, TOP_K
         )
 
-    def find(self, rgb: RGB) -> list[Found]:
+    def find(self, rgb: RGB, expected: Box) -> list[Found]:
         height, width = rgb.shape[:2]
         scale = INPUT_SIDE / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -65,8 +69,8 @@ class YuNet:
 
 
 def _found(row: NDArray[np.float32], width: int, height: int) -> Found:
-    """A row of OpenCV's result: x, y, width, height, ten landmark values, score; pixels of the scaled picture."""
+    """A row of OpenCV's result: x, y, width, height, five landmarks' x and y, score; pixels of the scaled picture."""
     left, top, w, h = (float(value) for value in row[:4])
-    return Found(
-        Box(left / width, (left + w) / width, top / height, (top + h) / height), min(1.0, max(0.0, float(row[14])))
-    )
+    marks = tuple((float(x) / width, float(y) / height) for x, y in row[4:14].reshape(5, 2))
+    box = Box(left / width, (left + w) / width, top / height, (top + h) / height)
+    return Found(box, min(1.0, max(0.0, float(row[14]))), marks)

@@ -16,6 +16,8 @@ from fec.boxes import Box
 from fec.errors import ConfigurationError
 from tests.components.faces.scene import photograph
 
+WHOLE = Box(0.0, 1.0, 0.0, 1.0)
+
 
 def grid(**cells: float) -> np.ndarray[Any, Any]:
     """A grid of zeros but for the cells named ``c<column>r<row>``."""
@@ -114,14 +116,14 @@ def picture(red: int, green: int, blue: int) -> np.ndarray[Any, np.dtype[np.uint
 
 
 def test_the_proposer_sees_red_first_and_scaled_to_one(stand_in: Faced) -> None:
-    [found] = stand_in.find(picture(204, 0, 51))
+    [found] = stand_in.find(picture(204, 0, 51), WHOLE)
     assert found.confidence == pytest.approx(0.8, abs=1e-4)
-    assert stand_in.find(picture(0, 255, 255)) == []
+    assert stand_in.find(picture(0, 255, 255), WHOLE) == []
 
 
 def test_the_corrector_sees_blue_first_and_answers_within_the_proposal_and_its_margin(stand_in: Faced) -> None:
     # The proposal is 0.2 x 0.4 around (3.5 / 9, 5.5 / 9); with half of its size on each side twice as large.
-    [found] = stand_in.find(picture(255, 0, 51))
+    [found] = stand_in.find(picture(255, 0, 51), WHOLE)
     left, top = 3.5 / 9 - 0.2, 5.5 / 9 - 0.4
     assert (found.box.left + found.box.right) / 2 == pytest.approx(left + 0.2 * 0.4, abs=0.01)
     assert found.box.right - found.box.left == pytest.approx(0.25 * 0.4, abs=0.01)
@@ -132,5 +134,5 @@ def test_the_corrector_sees_blue_first_and_answers_within_the_proposal_and_its_m
 def test_a_photograph_goes_through_both_networks(stand_in: Faced) -> None:
     astronaut = photograph("astronaut")
     expected = cv2.resize(astronaut, (faced.INPUT_SIDE, faced.INPUT_SIDE))[..., 0].mean() / 255
-    [found] = stand_in.find(astronaut)
+    [found] = stand_in.find(astronaut, WHOLE)
     assert found.confidence == pytest.approx(expected, abs=1e-4)

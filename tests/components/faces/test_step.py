@@ -324,7 +324,7 @@ def test_a_planned_image_nobody_tried_is_no_missing_image(tmp_path: Path, parame
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"detector": "haar"}, "detector 'haar': expected one of yunet, faced"),
+        ({"detector": "haar"}, "detector 'haar': expected one of faced, none, yunet"),
         ({"min_confidence": 1.5}, "min_confidence 1.5: expected between 0 and 1"),
         ({"min_confidence": float("nan")}, "min_confidence nan: expected between 0 and 1"),
         ({"max_pixels": 0}, "max_pixels 0: expected at least 1"),
@@ -333,7 +333,7 @@ def test_a_planned_image_nobody_tried_is_no_missing_image(tmp_path: Path, parame
         ({"workers": -1}, "workers -1: expected 0"),
         ({"split": "test"}, "split 'test'"),
         ({"group": "3"}, "group '3'"),
-        ({"detector": "faced"}, "'faced' needs --faced-weights"),
+        ({"detector": "faced"}, "'faced' needs --detector-weights"),
     ],
 )
 def test_wrong_parameters_are_named(

@@ -1,6 +1,7 @@
 """One image and its boxes → verdicts."""
 
 import io
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,20 +10,21 @@ from PIL import Image
 
 from components.faces import detectors
 from components.faces.detectors import Detector, Found
+from components.faces.geometry import within
+from components.faces.judging import judge, pose
 from components.faces.verification import (
     THUMBNAIL_SIDE,
     Criteria,
     Verdict,
     WantedFace,
-    judge,
     verify_image,
-    within,
 )
 from fec.boxes import Box
 from fec.identity import crop_name, face_id, image_id
 from fec.outcomes import FaceOutcome
 from fec.pixels import RGB, Picture, decode
 from tests.components.faces.scene import NOWHERE, PEOPLE, SCENES, encoded, face_box, photograph, smaller
+from tests.fec.profiles import rgb_profile
 
 CRITERIA = Criteria(min_confidence=0.7, max_pixels=10_000_000, min_crop_size=16, crop_quality=95)
 URL = "http://pictures.example/a.jpg"
@@ -71,7 +73,7 @@ def test_a_box_where_no_face_is_is_rejected(person: str, yunet: Detector) -> Non
 
 def test_a_box_with_somebody_small_in_it_is_rejected(yunet: Detector) -> None:
     rejected = verdict(encoded(photograph("astronaut")), Box(0.0, 0.9, 0.0, 0.9), yunet).face
-    assert rejected.outcome is FaceOutcome.NO_FACE
+    assert rejected.outcome is FaceOutcome.FACE_ELSEWHERE
     assert "not where the box is" in rejected.detail
     assert rejected.confidence is not None and rejected.confidence > 0.7
 
@@ -214,6 +216,8 @@ def test_the_wanted_confidence_decides(yunet: Detector) -> None:
 
 
 THERE = Box(0.1, 0.9, 0.1, 0.9)
+UPRIGHT = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+ON_ITS_HEAD = tuple((1 - x, 1 - y) for x, y in UPRIGHT)
 
 
 @pytest.mark.parametrize(
@@ -225,8 +229,26 @@ THERE = Box(0.1, 0.9, 0.1, 0.9)
         ([Found(THERE, 0.5), Found(Box(0.15, 0.9, 0.1, 0.9), 0.8)], FaceOutcome.OK, ""),
         (
             [Found(Box(0.7, 1.0, 0.7, 1.0), 0.9)],
-            FaceOutcome.NO_FACE,
+            FaceOutcome.FACE_ELSEWHERE,
             "a face at 0.90, but not where the box is (overlap 0.06)",
+        ),
+        (
+            [Found(Box(0.7, 1.0, 0.7, 1.0), 0.6)],
+            FaceOutcome.NO_FACE,
+            "a face at 0.60, but not where the box is (overlap 0.06)",
+        ),
+        (
+            [Found(Box(0.1, 0.6, 0.1, 0.7), 0.9), Found(Box(0.5, 0.95, 0.2, 0.8), 0.8)],
+            FaceOutcome.SEVERAL_FACES,
+            "2 faces in the box, none much larger than the others",
+        ),
+        ([Found(Box(0.1, 0.6, 0.1, 0.7), 0.9), Found(Box(0.5, 0.95, 0.2, 0.8), 0.6)], FaceOutcome.OK, ""),
+        ([Found(THERE, 0.9), Found(Box(0.5, 0.8, 0.2, 0.5), 0.9)], FaceOutcome.OK, ""),
+        ([Found(THERE, 0.9, UPRIGHT)], FaceOutcome.OK, ""),
+        (
+            [Found(THERE, 0.9, ON_ITS_HEAD)],
+            FaceOutcome.UPSIDE_DOWN,
+            "its eyes are below its mouth",
         ),
         (
             [Found(Box(0.7, 1.0, 0.7, 1.0), 0.9), Found(THERE, 0.4)],
@@ -245,3 +267,104 @@ def test_a_box_within_its_crop_has_the_same_pixels() -> None:
     inner = within(box, place, 640, 480)
     assert place.left + inner.left * place.width == pytest.approx(0.31 * 640)
     assert place.top + inner.bottom * place.height == pytest.approx(0.47 * 480)
+
+
+def test_a_face_from_the_front_has_no_roll_and_no_yaw() -> None:
+    head = pose(Found(THERE, 0.9, UPRIGHT), 200, 200)
+    assert head is not None
+    assert (head.roll, head.yaw, head.pitch) == pytest.approx((0, 0, 0.5))
+    assert pose(Found(THERE, 0.9), 200, 200) is None
+
+
+@pytest.mark.parametrize("degrees", [-90, -30, 10, 45])
+def test_roll_is_the_angle_of_the_eyes_in_pixels_and_moves_nothing_else(degrees: float) -> None:
+    turn = np.deg2rad(degrees)
+    cos, sin = np.cos(turn), np.sin(turn)
+    marks = [(100 * (x - 0.55), 100 * (y - 0.5)) for x, y in UPRIGHT]
+    turned = tuple(((x * cos - y * sin) / 300 + 0.5, (x * sin + y * cos) / 150 + 0.5) for x, y in marks)
+    head, straight = pose(Found(THERE, 0.9, turned), 300, 150), pose(Found(THERE, 0.9, UPRIGHT), 100, 100)
+    assert head is not None and straight is not None
+    assert head.roll == pytest.approx(degrees)
+    assert (head.yaw, head.pitch) == pytest.approx((straight.yaw, straight.pitch))
+
+
+def test_a_mirrored_face_looks_the_other_way(yunet: Detector) -> None:
+    box = face_box("hopper")
+    mirrored = Box(1 - box.right, 1 - box.left, box.top, box.bottom)
+    one = verdict(encoded(photograph("hopper"), "PNG"), box, yunet).face
+    other = verdict(encoded(np.ascontiguousarray(photograph("hopper")[:, ::-1]), "PNG"), mirrored, yunet).face
+    assert one.yaw is not None and other.yaw is not None and one.landmarks is not None
+    assert one.yaw == pytest.approx(-other.yaw, abs=0.06)
+    left_eye, right_eye, mouth = one.landmarks[:2], one.landmarks[2:4], one.landmarks[6:8]
+    assert left_eye[0] < right_eye[0] and left_eye[1] < mouth[1]
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_a_face_on_its_head_is_told_from_none(person: str, yunet: Detector) -> None:
+    box = face_box(person)
+    around = Box(1 - box.right, 1 - box.left, 1 - box.bottom, 1 - box.top)
+    rejected = verdict(encoded(np.ascontiguousarray(photograph(person)[::-1, ::-1])), around, yunet).face
+    assert rejected.outcome is FaceOutcome.UPSIDE_DOWN
+    assert rejected.crop_name is None
+    assert rejected.found_left is not None and rejected.found_right is not None
+    assert 0 < rejected.found_left < rejected.found_right < 1
+
+
+def test_two_faces_of_a_size_in_one_box_are_several(yunet: Detector) -> None:
+    face = photograph("hopper")[90:360, 160:380]
+    rejected = verdict(encoded(np.hstack([face, face])), Box(0.02, 0.98, 0.05, 0.95), yunet).face
+    assert rejected.outcome is FaceOutcome.SEVERAL_FACES
+    assert rejected.thumbnail is not None
+
+
+def test_a_blurred_crop_is_known_by_its_number(yunet: Detector) -> None:
+    sharp = verdict(encoded(photograph("astronaut"), "PNG"), face_box("astronaut"), yunet).face.blur
+    soft = cv2.GaussianBlur(photograph("astronaut"), (0, 0), 6).astype(np.uint8)
+    blurred = verdict(encoded(soft, "PNG"), face_box("astronaut"), yunet).face.blur
+    assert sharp is not None and blurred is not None
+    assert blurred < 100 < sharp
+
+
+def test_a_square_crop_loses_nothing_of_the_box_at_the_border(yunet: Detector) -> None:
+    picture = np.ascontiguousarray(photograph("hopper")[120:332, 183:353])
+    square = replace(CRITERIA, crop="square")
+    kept = verdict(encoded(picture, "PNG"), Box(0.0, 1.0, 0.0, 1.0), yunet, square)
+    assert kept.face.outcome is FaceOutcome.OK and kept.crop is not None
+    assert (kept.face.crop_left, kept.face.crop_right, kept.face.crop_top, kept.face.crop_bottom) == (-21, 191, 0, 212)
+    crop = np.asarray(Image.open(io.BytesIO(kept.crop)))
+    assert crop.shape == (212, 212, 3)
+    assert np.abs(crop[:, 21:191].astype(int) - picture).mean() < 2
+    assert np.abs(crop[:, 0].astype(int) - picture[:, 0]).mean() < 3
+
+
+def test_a_wider_margin_shows_more(yunet: Detector) -> None:
+    kept = verdict(encoded(photograph("astronaut")), face_box("astronaut"), yunet, replace(CRITERIA, margin=1.0)).face
+    assert (kept.outcome, kept.crop_left, kept.crop_right) == (FaceOutcome.OK, 133, 313)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.15, 4.0])
+@pytest.mark.parametrize("shape", ["box", "square"])
+def test_without_a_detector_every_box_is_trusted(shape: str, margin: float) -> None:
+    criteria = replace(CRITERIA, margin=margin, crop=shape)
+    kept = verdict(encoded(photograph("cat")), Box(0.4, 0.5, 0.1, 0.9), detectors.load("none"), criteria)
+    assert (kept.face.outcome, kept.face.confidence, kept.face.detector) == (FaceOutcome.OK, 1.0, "none")
+    assert kept.crop is not None
+
+
+def test_the_detector_says_what_confidence_is_wanted_where_nothing_else_does(yunet: Detector) -> None:
+    own = replace(CRITERIA, min_confidence=0.0)
+    sure = verdict(encoded(photograph("astronaut")), face_box("astronaut"), yunet, own).face.confidence
+    assert sure is not None and sure >= yunet.threshold == 0.7
+    strict = detectors.load("yunet")
+    strict.threshold = 0.99
+    below = verdict(encoded(photograph("astronaut")), face_box("astronaut"), strict, own).face
+    assert (below.outcome, below.confidence) == (FaceOutcome.LOW_CONFIDENCE, sure)
+
+
+def test_a_picture_in_a_wide_profile_gives_a_crop_in_srgb(yunet: Detector) -> None:
+    data = encoded(photograph("astronaut"), "PNG", icc_profile=rgb_profile())
+    plain = verdict(encoded(photograph("astronaut"), "PNG"), face_box("astronaut"), yunet).crop
+    wide = verdict(data, face_box("astronaut"), yunet).crop
+    assert plain is not None and wide is not None
+    before, after = (np.asarray(Image.open(io.BytesIO(crop))).astype(int) for crop in (plain, wide))
+    assert np.ptp(after, axis=2).mean() > 1.1 * np.ptp(before, axis=2).mean()

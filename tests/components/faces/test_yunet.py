@@ -13,6 +13,8 @@ from fec.errors import ConfigurationError
 from fec.pixels import RGB
 from tests.components.faces.scene import FACE_PIXELS, PEOPLE, photograph
 
+WHOLE = Box(0.0, 1.0, 0.0, 1.0)
+
 
 def face(person: str) -> RGB:
     left, right, top, bottom = FACE_PIXELS[person]
@@ -36,7 +38,7 @@ def test_the_channels_arrive_in_the_order_the_network_was_trained_on(tmp_path: P
     cv2.imwrite(file, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     right = confidence_of_opencv(np.asarray(cv2.imread(file), np.uint8))
     wrong = confidence_of_opencv(picture)
-    [found] = YuNet().find(picture)
+    [found] = YuNet().find(picture, WHOLE)
     assert found.confidence == right
     assert found.confidence != wrong
 
@@ -45,7 +47,7 @@ def test_the_channels_arrive_in_the_order_the_network_was_trained_on(tmp_path: P
 def test_a_face_is_found_where_it_is(person: str) -> None:
     left, right, top, bottom = FACE_PIXELS[person]
     around = photograph(person)[max(0, top - 60) : bottom + 60, max(0, left - 60) : right + 60]
-    best = max(YuNet().find(np.ascontiguousarray(around)), key=lambda found: found.confidence)
+    best = max(YuNet().find(np.ascontiguousarray(around), WHOLE), key=lambda found: found.confidence)
     centre_x = max(0, left - 60) + (best.box.left + best.box.right) / 2 * around.shape[1]
     centre_y = max(0, top - 60) + (best.box.top + best.box.bottom) / 2 * around.shape[0]
     assert left < centre_x < right and top < centre_y < bottom
@@ -55,8 +57,8 @@ def test_a_face_is_found_where_it_is(person: str) -> None:
 def test_what_was_searched_before_makes_no_difference() -> None:
     used = YuNet()
     for person in PEOPLE:
-        used.find(photograph(person))
-    assert used.find(face("astronaut")) == YuNet().find(face("astronaut"))
+        used.find(photograph(person), WHOLE)
+    assert used.find(face("astronaut"), WHOLE) == YuNet().find(face("astronaut"), WHOLE)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (3000, 2), (16, 160), (160, 31)])
@@ -64,14 +66,15 @@ def test_nothing_is_found_in_noise_of_any_shape(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     for _ in range(5):
         detector = YuNet()
-        assert [detector.find(noise), detector.find(np.zeros_like(noise)), detector.find(noise)] == [[], [], []]
+        searched = [detector.find(picture, WHOLE) for picture in (noise, np.zeros_like(noise), noise)]
+        assert searched == [[], [], []]
 
 
 def test_a_face_in_a_thin_strip_is_found_where_it_is() -> None:
     left, right, top, bottom = FACE_PIXELS["astronaut"]
     strip = np.zeros((bottom - top, 4 * (right - left), 3), np.uint8)
     strip[:, : right - left] = face("astronaut")
-    best = max(YuNet().find(strip), key=lambda found: found.confidence)
+    best = max(YuNet().find(strip, WHOLE), key=lambda found: found.confidence)
     assert best.box.overlap(Box(0.0, 1 / 4, 0.0, 1.0)) > 0.4
 
 
@@ -87,5 +90,5 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_detector_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="'haar' is not known; choose one of yunet, faced"):
+    with pytest.raises(ConfigurationError, match="'haar' is not known; choose one of faced, none, yunet"):
         detectors.load("haar")

@@ -14,7 +14,7 @@ def test_relative_paths_are_seen_from_where_the_command_was_given(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    given = {"root": "root", "train_csv": "root/train.csv", "eval_csv": "eval.csv", "faced_weights": "", "seed": 0}
+    given = {"root": "root", "train_csv": "root/train.csv", "eval_csv": "eval.csv", "detector_weights": "", "seed": 0}
     absolute, found = containers.on_this_machine(given, "d", "t")
     assert absolute["root"] == f"{tmp_path}/root"
     assert found == containers.Containers("d", "t", (f"{tmp_path}/eval.csv",), (f"{tmp_path}/root",))
@@ -22,7 +22,7 @@ def test_relative_paths_are_seen_from_where_the_command_was_given(
 
 def test_remote_paths_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    given = {"root": "gs://b/r", "train_csv": "https://a/x.zip", "eval_csv": "gs://b/e", "faced_weights": ""}
+    given = {"root": "gs://b/r", "train_csv": "https://a/x.zip", "eval_csv": "gs://b/e", "detector_weights": ""}
     assert containers.on_this_machine(given, "d", "t") == (given, containers.Containers("d", "t"))
 
 
