@@ -77,9 +77,11 @@ class RunParameters(Checked):
         "retry_transient_after",
         help="seconds after which a later run tries passing failures (time-outs, 5xx) again",
     )
-    detector: str = like(Faces, "detector")
+    detector: str = like(Faces, "detector", help="face detector: yunet, faced, none, or two as yunet+faced")
     min_confidence: float = like(Faces, "min_confidence")
-    detector_weights: str = like(Faces, "detector_weights")
+    detector_weights: str = like(
+        Faces, "detector_weights", help="folder, gs:// or s3:// prefix with the weights of a detector that needs them"
+    )
     image_size: int = like(Datagen, "image_size")
     model: str = like(Train, "model")
     train_steps: int = like(Train, "steps")
