@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, TypeVar
@@ -19,6 +19,7 @@ from fec.errors import RunFailed
 from fec.layout import SPLITS, TRAIN
 from fec.outcomes import FaceOutcome
 from fec.record_files import RecordFiles
+from fec.rows import PlannedImage, VerifiedFace
 from fec.storage import Storage
 from fec.urls import host_of
 
@@ -113,24 +114,25 @@ def provenance(storage: Storage, run: str, records: RecordFiles) -> dict[str, st
 def accepted_crops(storage: Storage) -> list[ShownCrop]:
     """Some crops that were kept, with the detector's confidence."""
     crops = []
-    for shard, row in _sample(storage, SHOWN_CROPS, lambda outcome: outcome == FaceOutcome.OK):
-        path = f"{layout.faces_dir(TRAIN, shard)}/{row['crop_name']}"
+    for sample in _sample(storage, SHOWN_CROPS, lambda face: face.outcome is FaceOutcome.OK):
+        face = sample.face
+        path = f"{layout.faces_dir(TRAIN, sample.shard)}/{face.crop_name}"
         try:
             small = _small(storage.read(path))
         except FileNotFoundError:
             raise RunFailed(f"{path} is missing: run the faces step again") from None
         if small:
-            crops.append(ShownCrop(small, row["outcome"], f"{row['confidence']:.2f}", row["host"]))
+            crops.append(ShownCrop(small, face.outcome, f"{face.confidence:.2f}", sample.host))
     return crops
 
 
 def rejected_crops(storage: Storage) -> list[ShownCrop]:
     """Some crops that were thrown away, and why."""
     crops = []
-    for _, row in _sample(storage, SHOWN_CROPS, lambda outcome: outcome != FaceOutcome.OK):
-        small = _small(row["thumbnail"])
+    for sample in _sample(storage, SHOWN_CROPS, lambda face: face.outcome is not FaceOutcome.OK):
+        small = _small(sample.face.thumbnail or b"")
         if small:
-            crops.append(ShownCrop(small, row["outcome"], _bounded(row["detail"]), row["host"]))
+            crops.append(ShownCrop(small, sample.face.outcome, _bounded(sample.face.detail), sample.host))
     return crops
 
 
@@ -174,32 +176,37 @@ def _bounded(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 
-def _sample(storage: Storage, count: int, wanted: Any) -> list[tuple[int, dict[str, Any]]]:
-    """Some faces of the train split with a wanted outcome, and the host of each."""
+@dataclass(frozen=True)
+class _Sample:
+    """A face of the train split, the shard it is in and the host its image came from."""
+
+    shard: int
+    face: VerifiedFace
+    host: str
+
+
+def _sample(storage: Storage, count: int, wanted: Callable[[VerifiedFace], bool]) -> list[_Sample]:
+    """Some faces of the train split that are ``wanted`` and have a picture."""
     planned = read_done(storage, layout.plan_dir(TRAIN))
     shards = range(int(planned.details["num_shards"])) if planned is not None else range(0)
-    found: list[tuple[int, dict[str, Any]]] = []
-    columns = ["face_id", "image_id", "outcome", "detail", "confidence", "crop_name", "thumbnail"]
+    found: list[tuple[int, VerifiedFace]] = []
     for shard in _by_hash(shards, str, SAMPLED_SHARDS):
         path = f"{layout.faces_dir(TRAIN, shard)}/{layout.FACES_TABLE}"
-        rows = tables.read_table(storage, path, columns=columns).to_pylist()
-        fitting = [row for row in rows if wanted(row["outcome"]) and (row["crop_name"] or row["thumbnail"])]
-        found += [(shard, row) for row in _by_hash(fitting, lambda row: str(row["face_id"]), count)]
-    chosen = _by_hash(found, lambda pair: str(pair[1]["face_id"]), count)
-    hosts = _hosts(storage, {row["image_id"] for _, row in chosen})
-    return [(shard, row | {"host": hosts.get(row["image_id"], "")}) for shard, row in chosen]
+        faces = tables.read_rows(storage, path, VerifiedFace)
+        fitting = [face for face in faces if wanted(face) and (face.crop_name or face.thumbnail)]
+        found += [(shard, face) for face in _by_hash(fitting, lambda face: face.face_id, count)]
+    chosen = _by_hash(found, lambda pair: pair[1].face_id, count)
+    hosts = _hosts(storage, {face.image_id for _, face in chosen})
+    return [_Sample(shard, face, hosts.get(face.image_id, "")) for shard, face in chosen]
 
 
 def _hosts(storage: Storage, image_ids: set[str]) -> dict[str, str]:
     path = f"{layout.plan_dir(TRAIN)}/images.parquet"
-    images = tables.read_table(
-        storage, path, columns=["image_id", "url"], filters=[("image_id", "in", image_ids or {""})]
-    )
-    pairs = zip(images["image_id"].to_pylist(), images["url"].to_pylist(), strict=True)
-    return {image_id: _bounded(host_of(url)) for image_id, url in pairs}
+    images = tables.read_rows(storage, path, PlannedImage, filters=[("image_id", "in", image_ids or {""})])
+    return {image.image_id: _bounded(host_of(image.url)) for image in images}
 
 
-def _by_hash(values: Iterable[T], key: Any, count: int) -> list[T]:
+def _by_hash(values: Iterable[T], key: Callable[[T], str], count: int) -> list[T]:
     """``count`` of ``values``, those whose hashed key is lowest: a sample without a seed or an order."""
     return sorted(values, key=lambda value: hashlib.sha256(key(value).encode()).digest())[:count]
 
