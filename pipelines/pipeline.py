@@ -190,7 +190,7 @@ def pipeline(compiled: CompileOptions) -> Any:
 
     fec.__doc__ = described(ABOUT, descriptions(), "The report's path; with trainer t2t, the run's name.")
     made = deduplicate(dsl.pipeline(name="fec")(fec))
-    if not compiled.has_images:
+    if compiled.placement and not compiled.has_images:
         require(made, IMAGES)
     return made
 

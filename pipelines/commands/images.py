@@ -123,7 +123,7 @@ def _build_here(options: argparse.Namespace, recipes: list[Recipe]) -> None:
         if options.sbom:
             engine.write_sbom(recipe.reference, _sbom_path(options.sbom, recipe))
         if options.push:
-            engine.push(recipe.reference)
+            _say_pinned(recipe, engine.push(recipe.reference))
 
 
 def _build_in_cloud(options: argparse.Namespace, recipes: list[Recipe]) -> None:
@@ -134,9 +134,15 @@ def _build_in_cloud(options: argparse.Namespace, recipes: list[Recipe]) -> None:
         built = cloud.gcb_build_and_push(
             recipe.reference, recipe.build_dir, recipe.cache_from, arguments=recipe.arguments(), cloud=builder
         )
-        print(f"{recipe.reference}@{built.digest}", file=sys.stderr)
+        _say_pinned(recipe, built.digest)
         if options.sbom:
             cloud.write_sbom(built, builder, _sbom_path(options.sbom, recipe))
+
+
+def _say_pinned(recipe: Recipe, digest: str) -> None:
+    """Say the reference that no later push can move, as fec compile --image takes it."""
+    if digest:
+        print(f"{recipe.reference}@{digest}", file=sys.stderr)
 
 
 def _sbom_path(template: str, recipe: Recipe) -> Path:

@@ -1,7 +1,7 @@
 """Says once what a compiled pipeline says twice, and leaves out what nobody reads.
 
-KFP writes every component of a sub-pipeline again for each use of the sub-pipeline (``exec-plan``, ``exec-plan-2``).
-The second use can as well refer to the first one's definition, which keeps the file small however often it is used.
+KFP writes a component again for each use of it (``exec-plan``, ``exec-plan-2``). The second use can as well refer to
+the first one's definition, which keeps the file small, and with it every node of the engine that carries a part of it.
 """
 
 from __future__ import annotations

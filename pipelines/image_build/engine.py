@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -32,9 +33,12 @@ def build(recipe: Recipe, network: str = "") -> None:
     _docker([*command, str(recipe.build_dir)], f"image {recipe.name}: the build failed")
 
 
-def push(reference: str) -> None:
-    """Push an image that was built here to the registry its reference names."""
+def push(reference: str) -> str:
+    """Push an image that was built here to the registry its reference names; its digest there, "" if there is none."""
     _docker(["push", reference], f"image {reference}: the push failed")
+    repository = reference.rpartition(":")[0]
+    known = json.loads(_output(["image", "inspect", "--format", "{{json .RepoDigests}}", reference])) or []
+    return next((name.partition("@")[2] for name in known if name.startswith(f"{repository}@")), "")
 
 
 def write_sbom(reference: str, target: Path) -> None:

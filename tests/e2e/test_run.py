@@ -111,7 +111,7 @@ from kfp import local
 from pipelines.pipeline import pipeline
 from pipelines.graph.options import CompileOptions
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[1])
-pipeline(CompileOptions(retries=0))(**json.loads(sys.argv[2]))
+pipeline(CompileOptions(retries=0, registry="ghcr.io/me"))(**json.loads(sys.argv[2]))
 """
 
 

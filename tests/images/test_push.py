@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.graph.values import wrong_image
 from tests.images import registry
 from tests.images.registry import Registry
 
@@ -44,6 +45,9 @@ def test_what_was_built_is_in_the_registry_whole(checkout: Path, target: Registr
     reference = pushed.stdout.strip()
     manifest = target.manifests[reference.removeprefix(f"{target.address}/")]
     assert {blob["digest"] for blob in (manifest["config"], *manifest["layers"])} == target.blobs
+    pinned = pushed.stderr.splitlines()[-1]
+    assert pinned.startswith(f"{reference}@sha256:")
+    assert wrong_image(pinned) == ""
     again = build(checkout, f"{target.address}/fec", "--cache-from", reference)
     assert again.stdout == pushed.stdout
     assert len(target.manifests) == 1
