@@ -23,11 +23,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from components.summarize.work import split_statuses
     from fec.storage import open_storage
     from pipelines.status import text
     from pipelines.status.run_status import run_status
 
     now = datetime.now(UTC)
-    status = run_status(open_storage(options.root, read_only=True), options.run_name, now)
-    print(json.dumps(text.as_json(status)) if options.json else text.as_text(status, now))
+    storage = open_storage(options.root, read_only=True)
+    status, splits = run_status(storage, options.run_name, now), split_statuses(storage)
+    print(json.dumps(text.as_json(status, splits)) if options.json else text.as_text(status, splits, now))
     return 0

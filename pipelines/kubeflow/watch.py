@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from components.summarize.judgement import SUCCEEDED, judged
-from fec.errors import FecError, RunFailed
+from fec.errors import ConfigurationError, FecError, RunFailed
 from fec.storage import Storage, open_storage
-from fec.task_records import read_records
+from fec.task_records import TaskRecord, read_records
 from pipelines.status.run_status import RunStatus, run_status
 from pipelines.status.text import brief
 
@@ -32,11 +32,15 @@ class RunEnded(RunFailed):
         self.mendable = mendable
 
 
-@dataclass(frozen=True)
+@dataclass
 class Watch:
-    """What can be seen of a run from here; ``root`` is "" where it cannot be read."""
+    """What can be seen of a run from here, by its ``root``.
+
+    A root that we may not read is not tried again at each look: that can take seconds.
+    """
 
     root: str
+    _closed: bool = False
 
     def progress(self, run: Any) -> str:
         """How far the run is, in one line; of the engine's own no more than its state, since its counts go stale."""
@@ -55,13 +59,11 @@ class Watch:
         workflow = workflow_of(run)
         if was_terminated(run):
             return RunEnded(f"the run was terminated; {self._more(workflow)}{url}", mendable=False)
-        storage = self._storage()
-        if storage is None or not workflow:
-            return RunEnded(
-                f"the run failed, and the engine gives no cause; {self._more(workflow)}{url}", mendable=True
-            )
-        verdict = judged(str(run.state), _error(run), read_records(storage, workflow), [])
-        status = self._status(run)
+        status, records = self._status(run), self._records(workflow)
+        if self._storage() is None:
+            said = "the run failed, and the engine gives no cause"
+            return RunEnded(f"{said}; {self._more(workflow)}{url}", mendable=True)
+        verdict = judged(str(run.state), _error(run), records, [])
         no_summary = "" if status is not None and status.ended else NO_SUMMARY
         why = "; ".join(verdict.why)
         return RunEnded(f"the run failed: {why}{no_summary}; {self._more(workflow)}{url}", mendable=verdict.mendable)
@@ -70,15 +72,28 @@ class Watch:
         return f"more: fec status {self.root} --run {workflow}; " if self.root and workflow else ""
 
     def _storage(self) -> Storage | None:
-        try:
-            return open_storage(self.root, read_only=True) if self.root else None
-        except FecError:
+        if not self.root or self._closed:
             return None
+        try:
+            return open_storage(self.root, read_only=True)
+        except ConfigurationError:
+            self._closed = "://" in self.root  # a folder may come with the first task
+        except FecError:
+            pass
+        return None
+
+    def _records(self, workflow: str) -> list[TaskRecord]:
+        storage = self._storage()
+        try:
+            return read_records(storage, workflow) if storage is not None and workflow else []
+        except FecError:
+            return []
 
     def _status(self, run: Any) -> RunStatus | None:
         """What the root says of the run; None before its first task has said anything, and where it cannot be read."""
-        workflow, storage = workflow_of(run), self._storage()
-        if storage is None or not workflow:
+        workflow = workflow_of(run)
+        storage = self._storage() if workflow else None
+        if storage is None:
             return None
         try:
             return run_status(storage, workflow, datetime.now(UTC))

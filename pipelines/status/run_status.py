@@ -1,14 +1,13 @@
-"""A run as its tasks' records and its steps' markers show it: done, at work, left, how fast, how long still."""
+"""A run as its tasks' records show it: done, at work, left, how fast, how long still."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from components.summarize.work import SplitStatus, split_statuses
 from fec import layout
 from fec.errors import ConfigurationError
 from fec.layout import Group
@@ -45,10 +44,7 @@ class StepStatus:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run: its steps in order, the tasks that did not end well, who was heard of last, and the summary if it ended.
-
-    ``splits`` is how far each split is, as the summary has it.
-    """
+    """A run: its steps in order, tasks that did not end well, who was heard of last, and the summary if it ended."""
 
     root: str
     run: str
@@ -57,7 +53,6 @@ class RunStatus:
     last: TaskRecord | None
     ended: str
     why: tuple[str, ...]
-    splits: Mapping[str, SplitStatus]
 
     @property
     def pod_hours(self) -> float:
@@ -100,7 +95,6 @@ def run_status(storage: Storage, run: str, now: datetime) -> RunStatus:
         last=max(last, key=lambda record: record.seen, default=None),
         ended=str(summary["state"]) if summary else "",
         why=tuple(summary["why"]) if summary else (),
-        splits=split_statuses(storage),
     )
 
 

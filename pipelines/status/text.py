@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
+from components.summarize.work import SplitStatus
 from fec.task_records import TaskRecord
 from pipelines.status.run_status import RunStatus, StepStatus
 
@@ -13,8 +15,8 @@ _SHOWN: Final = 20
 _HEAD: Final = ("", "done", "at work", "failed", "silent", "units", "a second", "time left", "pod hours")
 
 
-def as_text(status: RunStatus, now: datetime) -> str:
-    """A table of steps, the tasks in trouble, and the last sign of life."""
+def as_text(status: RunStatus, splits: Mapping[str, SplitStatus], now: datetime) -> str:
+    """A table of steps, the tasks in trouble, the last sign of life, and how far each split is by its markers."""
     lines = [f"root {status.root}", ""]
     if not status.run:
         lines.append("no run of a cluster has written anything here; what is finished:")
@@ -32,12 +34,12 @@ def as_text(status: RunStatus, now: datetime) -> str:
         if status.last is not None and not status.ended:
             lines += ["", f"last sign of life: {_ago(status.last.silent(now))} ago, {_who(status.last)}"]
         lines += ["", "finished below the root:"]
-    for split, found in status.splits.items():
+    for split, found in splits.items():
         lines.append(f"  {split}: " + ", ".join(f"{step} {what}" for step, what in found.finished.items()))
     return "\n".join(lines)
 
 
-def as_json(status: RunStatus) -> dict[str, Any]:
+def as_json(status: RunStatus, splits: Mapping[str, SplitStatus]) -> dict[str, Any]:
     """The same for a program."""
     return {
         "root": status.root,
@@ -48,7 +50,7 @@ def as_json(status: RunStatus) -> dict[str, Any]:
         "in_trouble": [asdict(record) for record in status.troubled],
         "last": asdict(status.last) if status.last else None,
         "pod_hours": round(status.pod_hours, 3),
-        "splits": {split: asdict(found) for split, found in status.splits.items()},
+        "splits": {split: asdict(found) for split, found in splits.items()},
     }
 
 

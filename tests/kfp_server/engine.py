@@ -30,7 +30,8 @@ class Fault:
     """What happens to the last task of a run.
 
     ``error``: it ends with this. ``killed``: its container ends by SIGKILL, without a word. ``evicted``: its pod is
-    deleted. ``driver_lost``: so is that of its driver. ``terminated``, ``too_large``: the run is.
+    deleted. ``driver_lost``: so is that of its driver. ``terminated``, ``too_large``: the run is. ``not_started``: the
+    first driver fails, of a value that Kubernetes refuses say.
     """
 
     error: Exception | None = None
@@ -39,6 +40,7 @@ class Fault:
     driver_lost: bool = False
     terminated: bool = False
     too_large: bool = False
+    not_started: bool = False
 
 
 @dataclass
@@ -58,6 +60,9 @@ class Engine:
             return (self.ends,)
         fault = self.faults.pop(0) if self.faults else Fault()
         workflow = self.workflow(run["run_id"])
+        if fault.not_started:
+            Path(root).mkdir(exist_ok=True)
+            return ("FAILED",)
         for task in TASKS[:-1]:
             _work(root, workflow, task, None)
         good = self._last(root, workflow, fault)

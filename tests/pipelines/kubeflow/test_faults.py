@@ -73,6 +73,7 @@ WRONG = Fault(error=ConfigurationError("train.csv: no FEC CSV"))
 SAID_OUTAGE = ("download train 1/2", "ended with exit code 1: most images failed")
 SAID_WRONG = ("download train 1/2", "exit code 2: train.csv: no FEC CSV")
 SILENT = ("the engine says no more", "of download train 1/2 on pod fec-", "12 of 40 images")
+NOTHING = ("no task has written anything", "was a pod not started")
 AT_ONCE = ("no summary was written", "max_groups")
 ROWS = {
     "exit 1, stock": Row(STOCK, OUTAGE, [1], 1, SAID_OUTAGE, "FAILED", True),
@@ -86,6 +87,7 @@ ROWS = {
     "driver lost, stock": Row(STOCK, Fault(driver_lost=True), [], 1, AT_ONCE, "", True),
     "driver lost, plain": Row(PLAIN, Fault(driver_lost=True), [], 1, ("the engine says no more",), "FAILED", True),
     "terminated": Row(STOCK, Fault(terminated=True), [], 1, ("the run was terminated", "fec status"), "FAILED", False),
+    "not started": Row(STOCK, Fault(not_started=True), [], 1, NOTHING, "", True),
     "too large": Row(STOCK, Fault(too_large=True), [], 1, AT_ONCE, "", True),
 }
 
@@ -125,7 +127,7 @@ def test_what_the_user_reads_and_what_is_written(
     workflow = server.engine.workflow(server.runs[0]["run_id"])
     summary = root / layout.run_summary(workflow)
     assert (json.loads(summary.read_text())["state"] if summary.exists() else "") == row.summary
-    assert list(root.glob(f"runs/{workflow}/tasks/*/*.json"))
+    assert bool(list(root.glob(f"runs/{workflow}/tasks/*/*.json"))) is not row.fault.not_started
 
 
 def test_what_another_attempt_does(row: Row, server: PipelinesServer, package: str, root: Path) -> None:
@@ -143,4 +145,7 @@ def test_fec_status_tells_the_same_later(
         cli.main(["status", str(root)])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
+    if row.fault.not_started:
+        assert "no run of a cluster has written anything here" in shown
+        return
     assert f"run {server.engine.workflow(server.runs[0]['run_id'])}: {row.summary or 'nobody is at work'}" in shown

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.summarize.work import split_statuses
 from fec import layout
 from fec.done import Done, write_done
 from fec.errors import ConfigurationError
@@ -64,6 +65,10 @@ def status_of(root: Path, run: str = "") -> RunStatus:
     return run_status(open_storage(str(root), read_only=True), run, NOW)
 
 
+def shown_of(root: Path, run: str = "") -> str:
+    return text.as_text(status_of(root, run), split_statuses(open_storage(str(root))), NOW)
+
+
 def step(status: RunStatus, name: str) -> StepStatus:
     return next(step for step in status.steps if step.name == name)
 
@@ -87,7 +92,7 @@ def test_pod_hours_count_attempts_that_failed_too(root: Path) -> None:
 
 
 def test_those_in_trouble_are_named_with_what_they_said(root: Path) -> None:
-    shown = text.as_text(status_of(root), NOW)
+    shown = shown_of(root)
     assert "download train 1/10 (pod fec-b-1 on gke-1): exit code 1: no network" in shown
     assert f"download train 2/10 (pod fec-b-1 on gke-1): not heard of since {at(700)}; 7 of 100 images" in shown
     assert "4/10" not in shown.split("in trouble")[1].split("last sign")[0]
@@ -105,7 +110,7 @@ def test_the_last_run_is_shown_and_another_by_its_name(root: Path) -> None:
     put(root, "fec-a", "plan", "train", "0/1", started=at(5000), ended=at(4900), exit_code=2, line="no such file")
     assert runs(open_storage(str(root))) == ["fec-a", "fec-b"]
     assert status_of(root).run == "fec-b"
-    assert "plan train (pod fec-a-1 on gke-1): exit code 2: no such file" in text.as_text(status_of(root, "fec-a"), NOW)
+    assert "plan train (pod fec-a-1 on gke-1): exit code 2: no such file" in shown_of(root, "fec-a")
     with pytest.raises(ConfigurationError, match="knows fec-a, fec-b"):
         status_of(root, "fec-c")
 
@@ -113,13 +118,13 @@ def test_the_last_run_is_shown_and_another_by_its_name(root: Path) -> None:
 def test_a_run_that_ended_shows_its_summary(root: Path) -> None:
     summary = {"state": "FAILED", "why": ["plan train ended with exit code 2: no such file"]}
     (root / "runs/fec-b/summary.json").write_text(json.dumps(summary))
-    shown = text.as_text(status_of(root), NOW)
+    shown = shown_of(root)
     assert "run fec-b: FAILED\n  plan train ended with exit code 2: no such file" in shown
     assert "last sign of life" not in shown
 
 
 def test_a_root_without_runs_still_says_what_is_finished(tmp_path: Path) -> None:
-    shown = text.as_text(status_of(tmp_path), NOW)
+    shown = shown_of(tmp_path)
     assert "no run of a cluster" in shown
     assert "train: plan no" in shown
 
