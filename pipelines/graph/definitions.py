@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 _SPACES: Final = re.compile(" {2,}")
+# Names of the shell line that starts a component, which every task carries several times.
+_SHORTER: Final = {"ephemeral_component.py": "c.py", "program_path": "p", "\n\n": "\n"}
 
 
 def deduplicate(pipeline: Any) -> Any:
@@ -27,7 +29,7 @@ def deduplicate(pipeline: Any) -> Any:
             uses = [task for graph in graphs for task in graph.dag.tasks.values() if task.component_ref.name == name]
             _leave_out_what_the_form_says(component, uses)
             command = executors[component.executor_label]["container"]["command"]
-            command[-2] = _SPACES.sub(" ", command[-2])
+            command[-2] = _shorter(command[-2])
             needed = any(value.HasField("default_value") for value in component.input_definitions.parameters.values())
             command[-1] = _without_comments(command[-1], defaults=needed)
     for graph in graphs:
@@ -106,6 +108,14 @@ def _merged_a_component(spec: Any) -> bool:
         for task in component.dag.tasks.values():
             task.component_ref.name = twins.get(task.component_ref.name, task.component_ref.name)
     return bool(twins)
+
+
+def _shorter(shell: str) -> str:
+    """The shell line that writes a component's source to a file and runs it, in fewer bytes."""
+    shell = _SPACES.sub(" ", shell)
+    for long, short in _SHORTER.items():
+        shell = shell.replace(long, short)
+    return shell
 
 
 def _without_comments(source: str, *, defaults: bool) -> str:
