@@ -102,9 +102,9 @@ def server() -> Iterator[int]:
 def with_the_step(wanted: list[str], folder: Path) -> Callable[[], int]:
     import components.download.work  # noqa: F401 - paid before the clock starts
     from components.download.step import Parameters, run
-    from components.plan.hosts import host_key
     from fec import identity, layout, tables
     from fec.done import Done, read_done, write_done
+    from fec.hosts import host_key
     from fec.storage import open_storage
 
     storage = open_storage(str(folder))

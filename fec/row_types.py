@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from fec.rows import NULLABLE
+from fec.rows import LATER, NULLABLE
 
 T = TypeVar("T")
 
@@ -20,13 +20,15 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Column:
     """A field: its type in Python (of each item, where there are several), what a table keeps of it if that is less,
-    whether there are ``several`` (a list), and whether it may be null."""
+    whether there are ``several`` (a list), whether it may be null, and whether it came ``later``, so that older tables
+    lack it."""
 
     name: str
     type: Any
     kept_as: str | None
     several: bool
     nullable: bool
+    later: bool
 
 
 def columns(row: Any) -> tuple[Column, ...]:
@@ -58,18 +60,19 @@ def to_json(row: Any) -> dict[str, Any]:
 
 
 def _column(name: str, hint: Any) -> Column:
-    nullable = several = False
+    nullable = several = later = False
     kept_as = None
     while (origin := get_origin(hint)) in (Annotated, Union, types.UnionType, Sequence):
         if origin is Annotated:
             hint, *marks = get_args(hint)
             nullable = nullable or NULLABLE in marks
-            kept_as = next((mark for mark in marks if mark != NULLABLE), kept_as)
+            later = later or LATER in marks
+            kept_as = next((mark for mark in marks if mark not in (NULLABLE, LATER)), kept_as)
         elif origin is Sequence:
             several, (hint,) = True, get_args(hint)
         else:
             nullable, (hint, *_) = True, get_args(hint)
-    return Column(name, origin or hint, kept_as, several, nullable)
+    return Column(name, origin or hint, kept_as, several, nullable, later)
 
 
 def _as_json(value: Any) -> Any:

@@ -19,6 +19,8 @@ Int32: TypeAlias = Annotated[int, "int32"]
 Float32: TypeAlias = Annotated[float, "float32"]
 # A field that is never None in a column that may be null, as it was first written.
 NULLABLE: Final = "nullable"
+# A column that tables of earlier versions lack; its field has a default.
+LATER: Final = "later"
 
 # The columns that name a triplet's faces.
 FACE_COLUMNS: Final = ("face_a", "face_b", "face_c")
@@ -126,7 +128,7 @@ class Tried:
     """What became of one image when it was tried.
 
     ``http_status`` is that of the last answer, ``final_url`` where redirects led; ``headers`` have lower-case names,
-    and are those worth keeping.
+    and are those worth keeping. ``cause`` is the option an outcome of ours came of, as ``name=value``.
     """
 
     image_id: str
@@ -138,6 +140,7 @@ class Tried:
     http_status: Int16 | None = None
     final_url: str | None = None
     headers: Annotated[Mapping[str, str], NULLABLE] = field(default_factory=dict)
+    cause: Annotated[str | None, LATER] = None
 
 
 @dataclass(frozen=True)

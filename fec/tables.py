@@ -54,6 +54,12 @@ def _schema(row: Any) -> pa.Schema:
     return pa.schema([pa.field(column.name, _arrow(column), nullable=column.nullable) for column in columns(row)])
 
 
+def earlier_schema(row: Any) -> pa.Schema:
+    """The same without the columns that came later, which tables of earlier versions lack."""
+    later = {column.name for column in columns(row) if column.later}
+    return pa.schema([field for field in schema(row) if field.name not in later])
+
+
 def _arrow(column: Column) -> pa.DataType:
     text = isinstance(column.type, type) and issubclass(column.type, str)
     kept = _ARROW[column.kept_as or (str if text else column.type)]
@@ -68,8 +74,8 @@ def from_rows(rows: Iterable[R], row: type[R]) -> pa.Table:
 
 
 def to_rows(table: pa.Table | pa.RecordBatch, row: type[R]) -> Iterator[R]:
-    """The rows of ``table``, which has a column for each field of ``row``, as what they were written from."""
-    wanted = names(row)
+    """The rows of ``table``, as what they were written from; a field that came later has its default in older ones."""
+    wanted = [column.name for column in columns(row) if not column.later or column.name in table.schema.names]
     for batch in table.select(wanted).to_batches(max_chunksize=_ROWS) if isinstance(table, pa.Table) else (table,):
         for values in batch.select(wanted).to_pylist():
             yield from_values(row, values)
@@ -79,7 +85,8 @@ def read_rows(
     storage: Storage, path: str, row: type[R], filters: list[tuple[str, str, Any]] | None = None
 ) -> Iterator[R]:
     """The rows of a table, those that pass ``filters``; raises as ``read_table`` does."""
-    return to_rows(read_table(storage, path, columns=names(row), filters=filters), row)
+    wanted = None if any(column.later for column in columns(row)) else names(row)
+    return to_rows(read_table(storage, path, columns=wanted, filters=filters), row)
 
 
 def verified_digest(faces: Iterable[tuple[str, str, str | None, str | None]]) -> str:

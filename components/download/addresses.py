@@ -94,6 +94,11 @@ class GuardedResolver(AbstractResolver):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+def no_such_name(error: OSError) -> bool:
+    """Whether a name server said that there is no such name, rather than nothing: it says the same a minute later."""
+    return error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+
+
 def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
     return [
         ResolveResult(

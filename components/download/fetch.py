@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import re
-import socket
-import time
-import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import quote, urljoin
 
 import aiohttp
-from yarl import URL
 
-from components.download.addresses import ForbiddenAddress, GuardedResolver, Network, guarded_socket
+from components.download.addresses import ForbiddenAddress, GuardedResolver, Network, guarded_socket, no_such_name
+from components.download.answers import Answer, Limits, failure, retry_after, short
+from components.download.decoding import PIECE, BrokenOff, Undecodable, decoded
 from components.download.formats import image_extension, looks_like
+from components.download.robots import opts_out
+from components.download.urls import InvalidURL, askable, joined
 from fec.outcomes import ImageOutcome
-from fec.urls import web_address
 
 KEPT_HEADERS: Final = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
 # Where hosts send those who ask for a photograph that was taken down.
@@ -32,49 +28,35 @@ LARGE_PLACES: Final = 4
 # The body of an error is read, so that the connection can be used again, if it is this small and comes at once.
 SMALL_BODY: Final = 64 << 10
 SMALL_BODY_SECONDS: Final = 1.0
-_CHUNK: Final = 1 << 16
 # What a connection takes in before it waits for us: most images whole.
 _BUFFER: Final = 1 << 18
-_HOST: Final = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
-_TEXT: Final = 300
 _URL: Final = 2_000
+REDIRECTS: Final = (301, 302, 303, 307, 308)
+# As many as RFC 9309 wants followed on the way to a robots.txt, and the request itself.
+_TEXT_REDIRECTS: Final = 6
+# Waits for the turn of a request that a redirect leads to; raises LeftAlone if it is not to be made.
+Hop = Callable[[str], Awaitable[None]]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """``timeout`` is for everything, redirects included; seconds and bytes."""
-
-    timeout: float
-    connect_timeout: float
-    max_bytes: int
-    max_redirects: int
+async def at_once(url: str) -> None:
+    """The Hop that never waits."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """How a fetch ended.
+class LeftAlone(Exception):
+    """A redirect is not followed, since its target is not to be asked; ``outcome`` says why."""
 
-    ``data`` and ``extension`` only for ``fetched``; ``http_status`` is None if no server said anything;
-    ``requests`` counts redirects too.
-    """
-
-    outcome: ImageOutcome
-    detail: str = ""
-    data: bytes | None = None
-    extension: str = ""
-    http_status: int | None = None
-    final_url: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    retry_after: float | None = None
-    requests: int = 1
-
-    @property
-    def answered(self) -> bool:
-        return self.http_status is not None
+    def __init__(self, outcome: ImageOutcome, detail: str) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
 
 
-class InvalidURL(ValueError):
-    """What cannot be asked for."""
+@dataclass
+class _Trail:
+    """How far a fetch has come: the URL asked last, when, and how many were asked."""
+
+    url: str
+    at: float = 0.0
+    requests: int = 0
 
 
 class _Place:
@@ -99,65 +81,100 @@ class Fetcher:
     def __init__(self, session: aiohttp.ClientSession, limits: Limits) -> None:
         self._session, self._limits = session, limits
         self._large = asyncio.Semaphore(LARGE_PLACES)
+        self._clock = asyncio.get_running_loop().time
 
     def stored(self, answer: Answer) -> None:
         """``answer``, which fetch gave, is no longer held; to be said once of each, or a few huge ones block others."""
         if answer.data is not None and len(answer.data) > LARGE_BODY:
             self._large.release()
 
-    async def fetch(self, url: str) -> Answer:
+    async def fetch(self, url: str, hop: Hop = at_once) -> Answer:
         """Fetch ``url``; whatever happens is an Answer."""
         place = _Place(self._large)
+        trail = _Trail(url, self._clock())
         answer = None
         try:
-            answer = await self._answer(url, place)
+            answer = await self._answer(trail, place, hop)
+            latency = self._clock() - trail.at
+            answer = replace(answer, requests=max(1, trail.requests), asked=trail.url, latency=latency)
         finally:
             if answer is None or answer.data is None:
                 place.give_back()
         return answer
 
-    async def _answer(self, url: str, place: _Place) -> Answer:
+    async def text(self, url: str, most: int, hop: Hop = at_once) -> str | None:
+        """The first ``most`` bytes of the text at ``url``; None unless it is there."""
+        with suppress(Exception):
+            async with asyncio.timeout(self._limits.timeout):
+                for _ in range(_TEXT_REDIRECTS):
+                    async with self._session.get(askable(url), allow_redirects=False) as response:
+                        if response.status == 200:
+                            body = bytearray()
+                            await _read_up_to(most, response.content.iter_any(), body)
+                            return body[:most].decode("utf-8", "replace")
+                        url = joined(url, response.headers.get("Location", ""))
+                        if response.status not in REDIRECTS or "Location" not in response.headers:
+                            return None
+                        await _let_go(response)
+                    await hop(url)
+        return None
+
+    async def _answer(self, trail: _Trail, place: _Place, hop: Hop) -> Answer:
         whole = asyncio.timeout(self._limits.timeout)
         try:
             async with whole:
-                return await self._follow(url, place)
+                return await self._follow(trail, place, hop, whole)
         except InvalidURL as error:
-            return Answer(ImageOutcome.INVALID_URL, _short(str(error)))
+            return Answer(ImageOutcome.INVALID_URL, short(str(error)))
         except Exception as error:  # noqa: BLE001 - nothing a host sends may end the run
             if whole.expired():
                 return Answer(ImageOutcome.TIMED_OUT, f"no whole answer in {self._limits.timeout:g} s")
             return _broken(error)
 
-    async def _follow(self, url: str, place: _Place) -> Answer:
-        for requests in range(1, self._limits.max_redirects + 2):
-            async with self._session.get(_askable(url), allow_redirects=False) as response:
+    async def _follow(self, trail: _Trail, place: _Place, hop: Hop, whole: asyncio.Timeout) -> Answer:
+        url = trail.url
+        while True:
+            trail.url, trail.at, trail.requests = url, self._clock(), trail.requests + 1
+            async with self._session.get(askable(url), allow_redirects=False) as response:
                 location = response.headers.get("Location")
-                if response.status not in (301, 302, 303, 307, 308) or not location:
-                    return replace(await self._read(response, place), final_url=_short(url, _URL), requests=requests)
-                before, url, status = url, _joined(url, location), response.status
+                if response.status not in REDIRECTS or not location:
+                    return replace(await self._read(response, place), final_url=short(url, _URL))
+                before, url = url, joined(url, location)
                 await _let_go(response)
+            ended = Answer(
+                ImageOutcome.TOO_MANY_REDIRECTS,
+                f"more than {self._limits.max_redirects}",
+                http_status=response.status,
+                final_url=short(url, _URL),
+            )
             if any(path in url and path not in before for path in PLACEHOLDER_PATHS):
-                return Answer(
-                    ImageOutcome.PLACEHOLDER,
-                    "redirected to a stand-in",
-                    http_status=status,
-                    final_url=_short(url, _URL),
-                    requests=requests,
-                )
-        return Answer(
-            ImageOutcome.TOO_MANY_REDIRECTS,
-            f"more than {self._limits.max_redirects}",
-            http_status=status,
-            final_url=_short(url, _URL),
-            requests=requests,
-        )
+                return replace(ended, outcome=ImageOutcome.PLACEHOLDER, detail="redirected to a stand-in")
+            if trail.requests > self._limits.max_redirects:
+                return ended
+            askable(url)
+            try:
+                await self._turn(url, hop, whole)
+            except LeftAlone as alone:
+                return replace(ended, outcome=alone.outcome, detail=short(str(alone)), repeatable=False)
+
+    async def _turn(self, url: str, hop: Hop, whole: asyncio.Timeout) -> None:
+        """Wait for the turn of ``url``, which is no time of the host's."""
+        left = (whole.when() or 0.0) - self._clock()
+        whole.reschedule(None)
+        try:
+            await hop(url)
+        finally:
+            whole.reschedule(self._clock() + left)
 
     async def _read(self, response: aiohttp.ClientResponse, place: _Place) -> Answer:
-        failed = _failure(response.status, f"{response.status} {response.reason or ''}".strip())
-        headers = {name: _short(response.headers[name]) for name in KEPT_HEADERS if name in response.headers}
+        failed = failure(response.status, f"{response.status} {response.reason or ''}".strip())
+        headers = {name: short(response.headers[name]) for name in KEPT_HEADERS if name in response.headers}
         if failed is not None:
             await _let_go(response)
-            answer = replace(failed, retry_after=_retry_after(response.headers.get("Retry-After")))
+            later = retry_after(response.status, response.headers.get("Retry-After"))
+            answer = replace(failed, retry_after=later)
+        elif self._limits.obey_robots and opts_out(response.headers.getall("X-Robots-Tag", [])):
+            answer = Answer(ImageOutcome.OPTED_OUT, short(f"X-Robots-Tag: {headers['x-robots-tag']}"))
         else:
             answer = await self._image(response, headers.get("content-type", "?"), place)
         return replace(answer, http_status=response.status, headers=headers)
@@ -168,16 +185,20 @@ class Fetcher:
         if declared is not None and declared > most:
             return Answer(ImageOutcome.TOO_LARGE, f"{declared:,} bytes declared, {most:,} allowed")
         body = bytearray()
-        pieces = _inflated(response)
-        await _read_up_to(min(LARGE_BODY, most), pieces, body)
-        if len(body) > LARGE_BODY:
-            await place.take()
-            await _read_up_to(most, pieces, body)
+        try:
+            pieces = decoded(response.headers.get("Content-Encoding", ""), response.content.iter_chunked(PIECE), most)
+            await _read_up_to(min(LARGE_BODY, most), pieces, body)
+            if len(body) > LARGE_BODY:
+                await place.take()
+                await _read_up_to(most, pieces, body)
+        except Undecodable as error:
+            return Answer(ImageOutcome.UNDECODABLE, short(str(error)))
         if len(body) > most:
             return Answer(ImageOutcome.TOO_LARGE, f"more than {most:,} bytes")
         extension = image_extension(body)
         if extension is None:
-            return Answer(ImageOutcome.NOT_AN_IMAGE, _short(f"{looks_like(body)}, sent as {content_type}"))
+            looks = looks_like(body)
+            return Answer(ImageOutcome.NOT_AN_IMAGE, short(f"{looks}, sent as {content_type}"), looks=looks)
         return Answer(ImageOutcome.FETCHED, data=bytes(body), extension=extension)
 
 
@@ -210,66 +231,10 @@ async def fetcher(
         trust_env=False,
         auto_decompress=False,
         read_bufsize=_BUFFER,
-        max_line_size=16_384,
-        max_field_size=16_384,
+        max_line_size=65_536,
+        max_field_size=65_536,
     ) as session:
         yield Fetcher(session, limits)
-
-
-def _askable(url: str) -> URL:
-    """``url`` as it is sent: what may not stand in a URL escaped, all else left as it is; no user, no fragment."""
-    try:
-        parts = web_address(url)
-        host, port = parts.hostname or "", parts.port
-        if not host.isascii():
-            host = host.encode("idna").decode().lower()
-        if "[" in parts.netloc:
-            host = f"[{host}]"
-        if not _HOST.fullmatch(host):
-            raise InvalidURL("not a host name")
-        with suppress(OSError):  # 2130706433, 0x7f.1, 127.1: addresses, as a browser takes them
-            host = socket.inet_ntoa(socket.inet_aton(host))
-        return URL.build(
-            scheme=parts.scheme,
-            host=host,
-            port=port,
-            path=_escaped(parts.path) or "/",
-            query_string=_escaped(parts.query),
-            encoded=True,
-        )
-    except InvalidURL:
-        raise
-    except ValueError as error:
-        raise InvalidURL(str(error)) from None
-
-
-def _escaped(part: str) -> str:
-    return quote(part, safe="!$%&'()*+,/:;=?@[]~", errors="surrogateescape")
-
-
-def _joined(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError as error:
-        raise InvalidURL(f"redirected to no URL: {error}") from None
-
-
-def _failure(status: int, text: str) -> Answer | None:
-    """What a status other than 200 says."""
-    match status:
-        case 200:
-            return None
-        case 404 | 410 | 451:
-            outcome = ImageOutcome.GONE
-        case 408:
-            outcome = ImageOutcome.TIMED_OUT
-        case 429:
-            outcome = ImageOutcome.RATE_LIMITED
-        case _ if 500 <= status < 600:
-            outcome = ImageOutcome.SERVER_ERROR
-        case _:
-            outcome = ImageOutcome.REFUSED
-    return Answer(outcome, _short(text))
 
 
 async def _let_go(response: aiohttp.ClientResponse) -> None:
@@ -280,40 +245,22 @@ async def _let_go(response: aiohttp.ClientResponse) -> None:
                 await response.read()
 
 
-async def _inflated(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The body in small pieces, also if the host compresses although it was asked not to."""
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding in ("", "identity"):
-        async for chunk in response.content.iter_any():
-            yield chunk
-        return
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise aiohttp.ClientPayloadError(f"content encoding {encoding[:40]!r}")
-    inflate = zlib.decompressobj(wbits=47)
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        while chunk and not inflate.eof:
-            yield inflate.decompress(chunk, _CHUNK)
-            chunk = inflate.unconsumed_tail
-    while not inflate.eof and (rest := inflate.decompress(b"", _CHUNK)):
-        yield rest
-    if not inflate.eof:
-        raise aiohttp.ClientPayloadError("the compressed body breaks off")
-
-
 def _broken(error: Exception) -> Answer:
     """The outcome of a request that got no whole answer."""
     for cause in _causes(error):
         if isinstance(cause, ForbiddenAddress):
-            return Answer(ImageOutcome.ADDRESS_NOT_ALLOWED, _short(str(cause)))
+            return Answer(ImageOutcome.ADDRESS_NOT_ALLOWED, short(str(cause)))
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Answer(ImageOutcome.DNS_FAILED, _short(str(error.os_error)))
+        return Answer(ImageOutcome.DNS_FAILED, short(str(error.os_error)), repeatable=not no_such_name(error.os_error))
+    if isinstance(error, BrokenOff):
+        return Answer(ImageOutcome.CONNECTION_FAILED, short(str(error)))
     if isinstance(error, TimeoutError):
         return Answer(ImageOutcome.TIMED_OUT, "no connection in time")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Answer(ImageOutcome.CONNECTION_FAILED, _short(str(error.os_error)))
+        return Answer(ImageOutcome.CONNECTION_FAILED, short(str(error.os_error)))
     if isinstance(error, aiohttp.ClientResponseError):
-        return Answer(ImageOutcome.CONNECTION_FAILED, _short(f"not HTTP: {error.message}"))
-    return Answer(ImageOutcome.CONNECTION_FAILED, _short(f"{type(error).__name__}: {error}"))
+        return Answer(ImageOutcome.CONNECTION_FAILED, short(f"not HTTP: {error.message}"))
+    return Answer(ImageOutcome.CONNECTION_FAILED, short(f"{type(error).__name__}: {error}"))
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
@@ -328,20 +275,3 @@ def _causes(error: BaseException | None) -> list[BaseException]:
         if isinstance(current, BaseExceptionGroup):
             waiting += current.exceptions
     return found
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3), a number or a date."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return float(value.strip()[:9])
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _short(text: str, limit: int = _TEXT) -> str:
-    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-    return printable if len(printable) <= limit else printable[: limit - 1] + "…"

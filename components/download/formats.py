@@ -13,12 +13,16 @@ _MAGIC: Final = (
     # The length of the second header tells a bitmap from a text that starts with BM.
     (re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), "bmp"),
     (re.compile(rb"II\*\0|MM\0\*"), "tif"),
-    (re.compile(rb"....ftyp(avif|avis)", re.DOTALL), "avif"),
+    # The brand, or for a general one those it says it is compatible with.
+    (re.compile(rb"....ftyp(avif|avis|(mif1|msf1|miaf)....(.{4}){0,8}avif)", re.DOTALL), "avif"),
+    (re.compile(rb"....ftyp(hei[cxms]|hev[cmx]|mif1|msf1)", re.DOTALL), "heic"),
+    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"), "jxl"),
+    (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n"), "jp2"),
 )
 
 
 def image_extension(data: bytes | bytearray) -> str | None:
-    """The usual extension of an image's format, or None if it does not start like one the faces step can decode."""
+    """The usual extension of an image's format, or None if it does not start like any."""
     return next((extension for magic, extension in _MAGIC if magic.match(data)), None)
 
 

@@ -7,12 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from fec.outcomes import ImageOutcome
 from fec.parameters import StepParameters, group, parameter, root, split
 
 # Raise when a stored original would be another: what is stored is then fetched again, from hosts we do not own.
 VERSION: Final = 1
 
 USER_AGENT: Final = "fec-pipeline/0.1 (research dataset of public image URLs; one polite fetch per image)"
+
+
+RETRYABLE: Final = tuple(str(outcome) for outcome in ImageOutcome if outcome is not ImageOutcome.FETCHED)
+
+
+def _outcomes(names: Iterable[str]) -> str:
+    wrong = [name for name in names if name not in RETRYABLE]
+    return f"{wrong[0]!r} is none of {', '.join(RETRYABLE)}" if wrong else ""
 
 
 def _networks(texts: Iterable[str]) -> str:
@@ -73,6 +82,38 @@ class Parameters(StepParameters, step="download", version=VERSION):
         at_most=1,
         shapes_result=False,
     )
+    outage_patience: float = parameter(
+        "seconds to wait for nearly everything to stop failing at once, before the step fails",
+        default=600.0,
+        at_least=0,
+        shapes_result=False,
+    )
+    retry: tuple[str, ...] = parameter(
+        f"outcome whose images are asked for again ({', '.join(RETRYABLE)})",
+        default=(),
+        refuse=_outcomes,
+        shapes_result=False,
+    )
+    robots: str = parameter(
+        "whether robots.txt and X-Robots-Tag noai, noimageai are obeyed",
+        default="obey",
+        choices=("obey", "ignore"),
+        shapes_result=False,
+    )
     user_agent: str = parameter(
         "how we introduce ourselves to the hosts", default=USER_AGENT, refuse=_header, shapes_result=False
     )
+    contact: str = parameter(
+        "address for those who run the hosts, mail or web, added to the user agent",
+        default="",
+        refuse=lambda text: _header(text) if text else "",
+        shapes_result=False,
+    )
+
+    @property
+    def introduction(self) -> str:
+        """The User-Agent header."""
+        if not self.contact:
+            return self.user_agent
+        name, bracket, rest = self.user_agent.partition("(")
+        return f"{name}({self.contact}; {rest}" if bracket else f"{name} ({self.contact})"

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from components.plan.hosts import host_key
 from fec import identity, tables
 from fec.annotations import Triplet, consensus
 from fec.boxes import Box
+from fec.hosts import host_key
 from fec.rows import PlannedFace, PlannedImage, PlannedTriplet
 
 

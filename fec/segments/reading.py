@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from fec import layout, tables
 from fec.errors import RunFailed
-from fec.outcomes import ImageOutcome
+from fec.outcomes import ImageOutcome, Kind
 from fec.rows import SegmentRow, Tried
 from fec.storage import Storage
 
 SEGMENT_FILE: Final = re.compile(r"segment-(\d{5})\.(tar|parquet)$")
+_PRECEDENCE: Final = {Kind.FINAL: 3, Kind.OURS: 2, Kind.TRANSIENT: 2, Kind.NOT_ASKED: 1}
 _FORGET: Final = "delete the segment's .tar and .parquet and the _DONE.json beside them to fetch its images again"
 
 
@@ -59,7 +60,7 @@ def manifest_digests(storage: Storage, split: str, shard: int) -> dict[str, str]
 
 def precedence(outcome: ImageOutcome) -> int:
     """Of two rows for one image the one with the higher number counts, of equals the later one."""
-    return 2 if outcome is ImageOutcome.FETCHED else 0 if outcome.transient else 1
+    return 4 if outcome is ImageOutcome.FETCHED else _PRECEDENCE[outcome.kind]
 
 
 def _read_manifest(storage: Storage, path: str) -> list[SegmentRow]:

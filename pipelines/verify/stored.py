@@ -59,9 +59,9 @@ def table(storage: Storage, path: str, row: type[Any], columns: Sequence[str] | 
         return Fault(path, "missing")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         return Fault(path, f"cannot be read ({_one_line(error)})")
-    if not found.schema.equals(schema):
+    if not (found.schema.equals(schema) or found.schema.equals(tables.earlier_schema(row))):
         return Fault(path, f"has other columns than {', '.join(schema.names)}")
-    return found.select(columns or schema.names).combine_chunks()
+    return found.select(columns or found.schema.names).combine_chunks()
 
 
 def sha256(storage: Storage, path: str) -> str | Fault:

@@ -18,11 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fec import layout
+from fec import layout, tables
 from fec.errors import RunFailed
 from fec.outcomes import ImageOutcome
+from fec.rows import SegmentRow
 from fec.segments import SegmentWriter, StoredImage, Tried, adopt_orphans, read_original, stored_images
 from fec.storage import Storage, open_storage
+from pipelines.verify import stored as marks
+from pipelines.verify.findings import Fault
 from tests.fec.conftest import BUCKET
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -148,6 +151,18 @@ def test_a_missing_tar_and_a_spoiled_manifest_are_named(storage: Storage) -> Non
     storage.write("images/train/0/segment-00000.parquet", b"PAR1 nonsense")
     with pytest.raises(RunFailed, match=r"segment-00000\.parquet cannot be read"):
         stored(storage)
+
+
+def test_a_manifest_of_before_causes_were_kept_is_read(storage: Storage) -> None:
+    put(storage, "a")
+    path = "images/train/0/segment-00000.parquet"
+    table = pq.read_table(io.BytesIO(storage.read(path)))
+    storage.write(path, tables.to_bytes(table.drop_columns(["cause"])))
+    assert stored(storage)["a"].cause is None
+    assert read_original(storage, "train", 0, stored(storage)["a"]) == body("a")
+    checked = marks.table(storage, path, SegmentRow, ["image_id"])
+    assert not isinstance(checked, Fault)
+    assert checked["image_id"].to_pylist() == ["a"]
 
 
 # What a process does until it is killed: a full segment, outcomes without bytes, and the end of the shard.

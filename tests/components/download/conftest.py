@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.download import crawl
+from components.download import pace, queues, shared, weather
 from tests.components.download.site import Site, serve
 
 
@@ -19,6 +19,7 @@ def site(server: Site) -> Site:
     """Empty, with an empty access log."""
     server.pages.clear()
     server.log.clear()
+    server.robots.clear()
     server.default = None
     return server
 
@@ -26,5 +27,11 @@ def site(server: Site) -> Site:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-off and pauses a hundredth as long."""
-    for name in ("BACKOFF_BASE", "FAILURE_PAUSE"):
-        monkeypatch.setattr(crawl, name, getattr(crawl, name) / 100)
+    for module, name in (
+        (queues, "BACKOFF_BASE"),
+        (shared, "FAILURE_PAUSE"),
+        (pace, "SHORT_REST"),
+        (weather, "TRIAL"),
+        (weather, "SETTLING"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name) / 100)

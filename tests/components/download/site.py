@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from components.download.step import Parameters
-from components.plan.hosts import host_key
 from fec import identity, layout, tables
 from fec.done import Done, write_done
+from fec.hosts import host_key
 from fec.rows import PlannedImage
 from fec.segments import StoredImage, stored_images
 from fec.storage import open_storage
@@ -42,12 +42,16 @@ Page = Callable[[Hit, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Site:
-    """A running server; ``pages`` by path, whatever the host, and ``default`` for any other. ``log`` grows."""
+    """A running server; ``pages`` by path, or by host and path, and ``default`` for any other.
+
+    ``log`` grows, and ``robots`` with the requests for robots.txt, which there is none of unless it is a page.
+    """
 
     port: int
     pages: dict[str, Page] = field(default_factory=dict)
     default: Page | None = None
     log: list[Hit] = field(default_factory=list)
+    robots: list[Hit] = field(default_factory=list)
 
     def url(self, path: str, host: str = HOSTS[0]) -> str:
         return f"http://{host}:{self.port}{path}"
@@ -152,8 +156,11 @@ def serve(hosts: Sequence[str] = HOSTS, port: int = 0, tls: ssl.SSLContext | Non
                 request, *lines = (await incoming.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
                 headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
                 hit = Hit(host, request.split(" ")[1], time.monotonic(), headers)
-                site.log.append(hit)
-                await (site.pages.get(hit.path) or site.default or NOT_FOUND)(hit, out)
+                is_robots = hit.path == "/robots.txt"
+                (site.robots if is_robots else site.log).append(hit)
+                default = None if is_robots else site.default
+                page = site.pages.get(f"{hit.host}{hit.path}") or site.pages.get(hit.path)
+                await (page or default or NOT_FOUND)(hit, out)
                 await out.drain()
 
     async def start() -> list[asyncio.Server]:

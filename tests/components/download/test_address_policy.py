@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.download.addresses import is_allowed, networks
-from components.download.fetch import Answer, Limits, fetcher
+from components.download.answers import Answer, Limits
+from components.download.fetch import fetcher
 from fec.outcomes import ImageOutcome
 from tests.components.download.site import HOSTS, Site, answer
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from components.download.addresses import ForbiddenAddress, GuardedResolver, guarded_socket, is_allowed, networks
-from components.download.fetch import Answer, Limits, fetcher
+from components.download.answers import Answer, Limits
+from components.download.fetch import fetcher
 from fec.errors import ConfigurationError
 from fec.outcomes import ImageOutcome
 from tests.components.download.site import HOSTS, Site, answer, redirect

@@ -6,14 +6,20 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from components.download import crawl as crawling
+from components.download import queues, shared
 from components.download.addresses import networks
-from components.download.crawl import Ended, Host, Manners, Request, crawl
-from components.download.fetch import Answer, Limits, fetcher
+from components.download.answers import Answer, Limits
+from components.download.crawl import crawl
+from components.download.fetch import fetcher
+from components.download.pace import Paces
+from components.download.shared import Ended, Manners, Request, Shared
+from components.download.weather import Weather
 from fec.outcomes import ImageOutcome
 from tests.components.download.site import HOSTS, Hit, Page, Site, answer, in_turn, late, raw, redirect
 
@@ -26,7 +32,33 @@ def requests(site: Site, host: str, count: int, path: str = "/") -> list[Request
     return [Request(f"{host}{path}{number}", site.url(f"{path}{number}", host), 0) for number in range(count)]
 
 
-def run(hosts: Sequence[Host], manners: Manners = MANNERS, limits: Limits = LIMITS) -> dict[str, tuple[Answer, int]]:
+@dataclass(frozen=True)
+class Host:
+    """What is wanted of a key, and its rate."""
+
+    key: str
+    rate: float
+    requests: Sequence[Request]
+    good: bool = False
+
+
+async def crawled(
+    hosts: Sequence[Host],
+    ended: Ended,
+    manners: Manners = MANNERS,
+    limits: Limits = LIMITS,
+    obey_robots: bool = False,
+    patience: float = 5.0,
+    other: float = FAST,
+) -> None:
+    """Crawl ``hosts``, whose keys are their addresses."""
+    rates = {host.key: host.rate for host in hosts}
+    async with fetcher(networks(["127.0.0.0/8"]), limits, "tests", manners.connections) as client:
+        common = Shared(client, ended, manners, Paces(rates, other), Weather(patience), obey_robots)
+        await crawl([shared.Host(host.key, host.requests, host.good) for host in hosts], common)
+
+
+def run(hosts: Sequence[Host], manners: Manners = MANNERS, **more: Any) -> dict[str, tuple[Answer, int]]:
     """How every image ended and after how many attempts, in the order of their ends."""
     results: dict[str, tuple[Answer, int]] = {}
 
@@ -34,11 +66,7 @@ def run(hosts: Sequence[Host], manners: Manners = MANNERS, limits: Limits = LIMI
         assert request.image_id not in results
         results[request.image_id] = (answer, attempts)
 
-    async def work(ended: Ended) -> None:
-        async with fetcher(networks(["127.0.0.0/8"]), limits, "tests", manners.connections) as client:
-            await crawl(hosts, client.fetch, ended, manners)
-
-    asyncio.run(work(ended))
+    asyncio.run(crawled(hosts, ended, manners, **more))
     assert set(results) == {request.image_id for host in hosts for request in host.requests}
     return results
 
@@ -53,7 +81,7 @@ def gaps(hits: Sequence[Hit]) -> list[float]:
 
 def test_the_rate_of_a_host_is_kept(site: Site) -> None:
     site.default = answer()
-    run([Host("a", 20.0, requests(site, HOSTS[0], 30)), Host("b", 80.0, requests(site, HOSTS[1], 30))])
+    run([Host(HOSTS[0], 20.0, requests(site, HOSTS[0], 30)), Host(HOSTS[1], 80.0, requests(site, HOSTS[1], 30))])
     for host, rate in ((HOSTS[0], 20.0), (HOSTS[1], 80.0)):
         hits = [hit for hit in site.log if hit.host == host]
         took = hits[-1].at - hits[0].at
@@ -64,7 +92,7 @@ def test_redirects_count_towards_the_rate(site: Site) -> None:
     for number in range(10):
         site.pages[f"/{number}"] = redirect(f"/there/{number}")
         site.pages[f"/there/{number}"] = answer()
-    run([Host("a", 20.0, requests(site, HOSTS[0], 10))])
+    run([Host(HOSTS[0], 20.0, requests(site, HOSTS[0], 10))])
     assert len(site.log) == 20
     assert site.log[-1].at - site.log[0].at >= 0.9 * 18 / 20
 
@@ -76,18 +104,14 @@ def test_a_slow_host_holds_up_nobody(site: Site) -> None:
     started = time.monotonic()
     finished: dict[str, float] = {}
     hosts = [
-        Host("slow", FAST, requests(site, HOSTS[0], 8, "/slow")),
-        Host("quick", FAST, requests(site, HOSTS[1], 60)),
+        Host(HOSTS[0], FAST, requests(site, HOSTS[0], 8, "/slow")),
+        Host(HOSTS[1], FAST, requests(site, HOSTS[1], 60)),
     ]
 
     async def ended(request: Request, answer: Answer, attempts: int) -> None:
         finished[request.image_id] = time.monotonic() - started
 
-    async def work() -> None:
-        async with fetcher(networks(["127.0.0.0/8"]), LIMITS, "tests", 16) as client:
-            await crawl(hosts, client.fetch, ended, MANNERS)
-
-    asyncio.run(work())
+    asyncio.run(crawled(hosts, ended))
     assert max(at for name, at in finished.items() if name.startswith(HOSTS[1])) < min(
         at for name, at in finished.items() if name.startswith(HOSTS[0])
     )
@@ -99,8 +123,8 @@ def test_hosts_that_never_answered_leave_half_of_the_connections_to_the_rest(sit
         site.pages[f"/hangs{number}"] = late(30, answer())
     silent = [Host(host, FAST, requests(site, host, 2, "/hangs")) for host in HOSTS[:4]]
     # 4 silent hosts with 2 connections each would have all of the 8.
-    quick = Host("quick", FAST, requests(site, HOSTS[4], 40))
-    results = run([quick, *silent], Manners(1, 4, 8), Limits(2.0, 1.0, 1 << 20, 1))
+    quick = Host(HOSTS[4], FAST, requests(site, HOSTS[4], 40))
+    results = run([quick, *silent], Manners(1, 4, 8), limits=Limits(2.0, 1.0, 1 << 20, 1))
     last = [hit.at for hit in site.log if hit.host == HOSTS[4]][-1]
     assert last - site.log[0].at < 1.8
     assert outcomes(results) == {ImageOutcome.FETCHED: 40, ImageOutcome.TIMED_OUT: 8}
@@ -118,7 +142,7 @@ def test_no_host_gets_more_connections_than_allowed(site: Site) -> None:
         await answer()(hit, out)
 
     site.default = page
-    run([Host("a", FAST, requests(site, HOSTS[0], 20))], Manners(3, 3, 16))
+    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 20))], Manners(3, 3, 16))
     assert most == 3
 
 
@@ -126,7 +150,7 @@ def test_the_delay_follows_latency_and_no_quick_error_shortens_it(site: Site) ->
     for number in range(8):
         site.pages[f"/{number}"] = late(0.4, answer())
     site.default = answer(b"", "404 Not Found")
-    run([Host("a", FAST, requests(site, HOSTS[0], 16))], Manners(3, 8, 16))
+    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 16))], Manners(3, 8, 16))
     # By the eighth answer the delay is near 0.4 / TARGET_CONCURRENCY, and the 404s that follow keep it.
     assert statistics.median(gaps(site.log[8:])) > 0.1
 
@@ -135,7 +159,7 @@ def test_quick_images_shorten_the_delay_again(site: Site) -> None:
     site.default = answer()
     for number in range(4):
         site.pages[f"/{number}"] = late(0.3, answer())
-    run([Host("a", FAST, requests(site, HOSTS[0], 40))], Manners(3, 8, 16))
+    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 40))], Manners(3, 8, 16))
     assert statistics.median(gaps(site.log[-10:])) < 0.1
 
 
@@ -148,7 +172,7 @@ def test_passing_failures_are_tried_again_with_back_off(site: Site, monkeypatch:
 
     monkeypatch.setattr(random, "uniform", uniform)
     site.pages["/0"] = in_turn(answer(b"", "500 Oops"), answer(b"", "503 Busy"), answer())
-    results = run([Host("a", FAST, requests(site, HOSTS[0], 1))])
+    results = run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 1))])
     (ended, attempts) = results[f"{HOSTS[0]}/0"]
     assert (ended.outcome, attempts) == (ImageOutcome.FETCHED, 3)
     assert waits == [1.0, 2.0]
@@ -158,14 +182,14 @@ def test_passing_failures_are_tried_again_with_back_off(site: Site, monkeypatch:
 
 def test_final_failures_are_not(site: Site) -> None:
     site.default = answer(b"", "404 Not Found")
-    results = run([Host("a", FAST, requests(site, HOSTS[0], 5))])
+    results = run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 5))])
     assert {attempts for _, attempts in results.values()} == {1}
     assert set(site.asked().values()) == {1}
 
 
 def test_attempts_are_bounded(site: Site, quick: None) -> None:
     site.default = answer(b"", "500 Oops")
-    results = run([Host("a", FAST, requests(site, HOSTS[0], 3))])
+    results = run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 3))])
     assert [(ended.outcome, attempts) for ended, attempts in results.values()] == [(ImageOutcome.SERVER_ERROR, 3)] * 3
     assert set(site.asked().values()) == {3}
 
@@ -175,7 +199,10 @@ def test_a_host_that_asks_for_rest_gets_it_and_others_go_on(site: Site, quick: N
     site.default = answer()
     site.pages["/2"] = in_turn(answer(b"", status, Retry_After="1"), answer())
     results = run(
-        [Host("a", 50.0, requests(site, HOSTS[0], 10)), Host("b", 50.0, requests(site, HOSTS[1], 20, "/other"))]
+        [
+            Host(HOSTS[0], 50.0, requests(site, HOSTS[0], 10)),
+            Host(HOSTS[1], 50.0, requests(site, HOSTS[1], 20, "/other")),
+        ]
     )
     assert outcomes(results) == {ImageOutcome.FETCHED: 30}
     hits = [hit for hit in site.log if hit.host == HOSTS[0]]
@@ -188,27 +215,28 @@ def test_a_host_that_asks_for_rest_gets_it_and_others_go_on(site: Site, quick: N
 def test_a_host_that_asks_for_a_day_is_left_to_the_next_run(site: Site) -> None:
     site.default = answer(b"", "429 Too Many Requests", Retry_After="86400")
     started = time.monotonic()
-    results = run([Host("a", FAST, requests(site, HOSTS[0], 500))])
+    results = run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 500))])
     assert time.monotonic() - started < 5
-    assert outcomes(results) == {ImageOutcome.RATE_LIMITED: 500}
-    assert len(site.log) <= 2 * MANNERS.connections_per_host
+    assert outcomes(results).keys() == {ImageOutcome.RATE_LIMITED, ImageOutcome.NOT_ASKED}
+    # An outcome for each that was asked, and only for those.
+    assert outcomes(results)[ImageOutcome.RATE_LIMITED] == len(site.log) <= MANNERS.connections_per_host
     assert "asked for 86400 s of rest" in results[f"{HOSTS[0]}/499"][0].detail
 
 
 @pytest.mark.parametrize("page", [raw(b"", reset=True), answer(b"", "502 Bad Gateway")], ids=["reset", "502"])
 def test_a_host_that_only_fails_is_not_hammered(site: Site, quick: None, page: Page) -> None:
     site.default = page
-    results = run([Host("a", FAST, requests(site, HOSTS[0], 500))])
+    results = run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 500))])
     assert len(results) == 500
     assert all(ended.outcome.transient for ended, _ in results.values())
     # aiohttp sends a request once more if a connection it used before turns out to be closed.
-    assert len(site.log) <= 2 * (crawling.FAILURES_IN_A_ROW + MANNERS.connections_per_host)
-    assert results[f"{HOSTS[0]}/499"][0].detail.startswith("left to the next run: 20 requests in a row failed")
+    assert len(site.log) <= 2 * (shared.FAILURES_IN_A_ROW + MANNERS.connections_per_host)
+    assert results[f"{HOSTS[0]}/499"][0].detail == "20 requests in a row failed at its host"
     assert results[f"{HOSTS[0]}/499"][1] == 0
 
 
 def test_a_hiccup_of_a_few_seconds_does_not_give_a_host_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawling, "BACKOFF_BASE", 0.5)
+    monkeypatch.setattr(queues, "BACKOFF_BASE", 0.5)
     site.default = answer()
     started = time.monotonic()
 
@@ -220,7 +248,7 @@ def test_a_hiccup_of_a_few_seconds_does_not_give_a_host_up(site: Site, monkeypat
         await answer()(hit, out)
 
     site.default = page
-    results = run([Host("a", 100.0, requests(site, HOSTS[0], 60))], Manners(6, 4, 16))
+    results = run([Host(HOSTS[0], 100.0, requests(site, HOSTS[0], 60))], Manners(6, 4, 16))
     assert outcomes(results)[ImageOutcome.FETCHED] >= 45
     assert not any(ended.detail.startswith("left to the next run") for ended, _ in results.values())
 
@@ -231,11 +259,7 @@ def test_a_failing_consumer_ends_the_crawl(site: Site) -> None:
     async def ended(request: Request, answer: Answer, attempts: int) -> None:
         raise OSError("the disk is gone")
 
-    async def work() -> None:
-        async with fetcher(networks(["127.0.0.0/8"]), LIMITS, "tests", 16) as client:
-            await crawl([Host("a", 10.0, requests(site, HOSTS[0], 100))], client.fetch, ended, MANNERS)
-
     with pytest.raises(ExceptionGroup) as caught:
-        asyncio.run(work())
+        asyncio.run(crawled([Host(HOSTS[0], 10.0, requests(site, HOSTS[0], 100))], ended))
     assert caught.group_contains(OSError, match="the disk is gone")
     assert len(site.log) < 10

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from components.download.addresses import networks
-from components.download.fetch import LARGE_BODY, LARGE_PLACES, Answer, Limits, fetcher
+from components.download.answers import Answer, Limits
+from components.download.fetch import LARGE_BODY, LARGE_PLACES, fetcher
 from fec.outcomes import ImageOutcome
 from tests.components.download.site import (
     HOSTS,
@@ -138,8 +139,10 @@ PAGES: dict[str, tuple[Page, ImageOutcome]] = {
     "no HTTP": (raw(b"SSH-2.0-OpenSSH_9\r\n"), ImageOutcome.CONNECTION_FAILED),
     "a length that is no number": (raw(head(Content_Length="many") + JPEG), ImageOutcome.CONNECTION_FAILED),
     "an endless header": (raw(b"HTTP/1.1 200 OK\r\nA: " + b"a" * 200_000), ImageOutcome.CONNECTION_FAILED),
-    "an encoding nobody asked for": (answer(JPEG, Content_Encoding="br"), ImageOutcome.CONNECTION_FAILED),
-    "gzip that is none": (answer(JPEG, Content_Encoding="gzip"), ImageOutcome.CONNECTION_FAILED),
+    "an encoding nobody knows": (answer(b"LZ" + JPEG, Content_Encoding="lz5"), ImageOutcome.UNDECODABLE),
+    "brotli that is none": (answer(b"none" + JPEG, Content_Encoding="br"), ImageOutcome.UNDECODABLE),
+    "gzip that is none": (answer(b"none" + JPEG, Content_Encoding="gzip"), ImageOutcome.UNDECODABLE),
+    "a picture not for this": (answer(JPEG, X_Robots_Tag="noindex, noai"), ImageOutcome.OPTED_OUT),
     "gzip that breaks off": (
         answer(gzip.compress(JPEG)[:-20], Content_Encoding="gzip"),
         ImageOutcome.CONNECTION_FAILED,

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from components.download import work
+from components.download import shards
 from components.download.component import download as component
 from components.download.step import Parameters, run
 from fec import identity, layout, tables
@@ -472,7 +472,7 @@ def test_a_remote_root_has_what_was_fetched_before_the_end(
     site: Site, monkeypatch: pytest.MonkeyPatch, use_google: None, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(work, "REMOTE_SEAL_SECONDS", 0.4)
+    monkeypatch.setattr(shards, "REMOTE_SEAL_SECONDS", 0.4)
     root = f"gs://{BUCKET}/download-{os.getpid()}"
     site.default = picture
     site.pages["/last"] = late(4.0, picture)

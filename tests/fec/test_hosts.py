@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.plan.hosts import host_key
+from fec.hosts import host_key
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""What a run leaves undone, and what would bring it back: one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from components.download.ours import helps
+from components.download.parameters import Parameters
+from components.download.shards import due, outcomes
+from fec.done import Done
+from fec.outcomes import ImageOutcome, Kind
+from fec.progress import event
+
+
+def say_what_is_left(parameters: Parameters, markers: Iterable[Done]) -> None:
+    """One line on the images of finished shards that could still be had, and how; nothing if there are none."""
+    finished = list(markers)
+    counts = Counter[ImageOutcome]()
+    for done in finished:
+        for outcome, _, count in outcomes(done):
+            counts[outcome] += count
+    passing = {outcome: count for outcome, count in counts.items() if outcome.transient}
+    ours = {outcome: count for outcome, count in counts.items() if outcome.kind is Kind.OURS}
+    said = []
+    if passing:
+        until = max(due(done, parameters) for done in finished if done.counts.get("transient", 0))
+        said.append(
+            f"{_counted(passing)} by a run after {until:%Y-%m-%d %H:%M} UTC, or at once with --retry-transient-after 0"
+        )
+    for outcome, count in sorted(ours.items()):
+        said.append(f"{count:,} {outcome} by {helps(outcome, parameters)}")
+    if said:
+        total = sum(passing.values()) + sum(ours.values())
+        event(
+            "transient_left",
+            f"{total:,} images of {parameters.split} could come back: {'; '.join(said)}",
+            images=total,
+            outcomes={str(outcome): count for outcome, count in sorted((passing | ours).items())},
+        )
+
+
+def _counted(counts: dict[ImageOutcome, int]) -> str:
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))

@@ -1,0 +1,85 @@
+"""When each host key may be asked next: its share of the rate, its latency, the rests it asked for.
+
+Every request takes a turn here, a redirect's too, whichever host it leads to. The delay between two requests to a key
+follows its latency, as Scrapy's AutoThrottle does, is never below the rate limit, and is never made shorter by an
+error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from components.download.answers import Answer
+from fec.hosts import host_key
+from fec.outcomes import ImageOutcome
+
+# AutoThrottle's aim: how many requests a host is answering at a time, on average.
+TARGET_CONCURRENCY: Final = 2.0
+MAX_DELAY: Final = 10.0
+# Seconds waited for a host whatever else there is to do. A longer rest is waited for while others have something to do,
+# but not longer than the second: what is left then is left to the next run.
+MAX_PAUSE: Final = 120.0
+LONGEST_REST: Final = 3600.0
+# A little more than 1/rate lies between two requests, so that what is late on its way does not make one too many.
+SPACING: Final = 1.02
+# The pause after an answer that asks for one without saying how long.
+SHORT_REST: Final = 1.0
+
+
+class Pace:
+    """The turns of one host key."""
+
+    def __init__(self, rate: float) -> None:
+        self._least = SPACING / rate
+        self._most = max(MAX_DELAY, self._least)
+        self._delay = self._least
+        self.next = 0.0
+
+    def take(self, now: float) -> float:
+        """The moment of the next request, which is then taken."""
+        at = max(now, self.next)
+        self.next = at + self._delay
+        return at
+
+    def rest(self, now: float, seconds: float) -> None:
+        """No request for so long."""
+        self.next = max(self.next, now + seconds)
+
+    def slow_down(self, least: float) -> None:
+        """At least so many seconds between two requests, as the host's robots.txt asks for."""
+        self._least = max(self._least, min(least, MAX_DELAY))
+        self._delay = max(self._delay, self._least)
+
+    def learn(self, answer: Answer, now: float) -> None:
+        """Adapt to how the key answered."""
+        aim = min(self._most, max(self._least, (self._delay + answer.latency / TARGET_CONCURRENCY) / 2))
+        if answer.outcome is ImageOutcome.FETCHED or aim > self._delay:
+            self._delay = aim
+        if answer.outcome is ImageOutcome.RATE_LIMITED or answer.retry_after:
+            self._delay = min(self._most, 2 * self._delay)
+            self.rest(now, answer.retry_after or SHORT_REST)
+
+
+class Paces:
+    """The pace of every key: ``rates`` of those that are planned, and ``other`` for each of all others."""
+
+    def __init__(self, rates: Mapping[str, float], other: float) -> None:
+        self._paces: dict[str, Pace] = {}
+        self._rates, self._other = rates, other
+
+    def of(self, key: str) -> Pace:
+        """The pace of ``key``."""
+        if key not in self._paces:
+            self._paces[key] = Pace(self._rates.get(key, self._other))
+        return self._paces[key]
+
+    async def turn(self, url: str, most: float) -> bool:
+        """Wait for the turn of a request to ``url``; False, and no turn taken, if ``most`` seconds are too few."""
+        now = asyncio.get_running_loop().time()
+        pace = self.of(host_key(url))
+        if pace.next - now > most:
+            return False
+        await asyncio.sleep(pace.take(now) - now)
+        return True

@@ -1,0 +1,229 @@
+"""The queue of one host key: which of its images is next, and when; when it is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from components.download.answers import Answer, short
+from components.download.pace import LONGEST_REST, MAX_PAUSE
+from components.download.refusals import Refusals
+from components.download.shared import FAILURES_IN_A_ROW, Held, Host, Request, Shared
+from components.download.urls import server
+from components.download.weather import is_good
+from fec.outcomes import ImageOutcome
+from fec.progress import event
+
+BACKOFF_BASE: Final = 1.0
+BACKOFF_MAX: Final = 60.0
+# A key is left alone after so many failures in a row, whichever of its servers they were at.
+FAILURES_OF_A_KEY: Final = 3 * FAILURES_IN_A_ROW
+
+# (not before, order, request, attempts so far)
+Waiting = tuple[float, int, Request, int]
+
+
+class Queue:
+    """The requests of one host key."""
+
+    def __init__(self, host: Host, shared: Shared) -> None:
+        self._key, self._shared = host.key, shared
+        self._pace = shared.paces.of(host.key)
+        self._waiting: list[Waiting] = [(0.0, order, request, 0) for order, request in enumerate(host.requests)]
+        self._order = {request.image_id: order for order, request in enumerate(host.requests)}
+        # What those that are to be tried again were answered.
+        self._own: dict[str, Answer] = {}
+        # Images whose server's robots.txt is being read, by server.
+        self._parked: dict[str, list[Waiting]] = {}
+        self._refusals = Refusals(host.good)
+        self._failures = 0
+        self._answered = False
+        self._left = ""  # why the rest is left to the next run
+
+    async def run(self) -> None:
+        """Returns when every request has ended, or its end waits with others in ``shared.pending``."""
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while self._waiting or running:
+                if self._left:
+                    await self._leave_rest()
+                wait = None
+                if self._waiting and len(running) < self._most_at_once():
+                    if self._shared.weather.closed:
+                        self._take_back()
+                        await self._shared.weather.turn()
+                    if await self._not_to_be_asked():
+                        continue
+                    wait = self._wait()
+                    if wait <= 0:
+                        if (task := await self._next()) is not None:
+                            running.add(task)
+                        continue
+                if not running:
+                    await self._sleep(wait or 0)
+                    continue
+                finished, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                errors = [error for task in finished if (error := task.exception()) is not None]
+                if errors:  # each was asked for, so that none is reported as never retrieved
+                    raise errors[0]
+            self._shared.pending += self._refusals.release()
+            await self._shared.release_pending()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _most_at_once(self) -> int:
+        """One while the host has not answered and others wait to be heard, so that it waits for itself only."""
+        held_back = not self._answered and self._shared.connections.contended
+        return 1 if held_back else self._shared.manners.connections_per_host
+
+    def _wait(self) -> float:
+        return max(self._waiting[0][0], self._pace.next) - asyncio.get_running_loop().time()
+
+    async def _sleep(self, wait: float) -> None:
+        """Wait so long, unless it is a rest that nobody else's work fills, or too long a one."""
+        rest = self._pace.next - asyncio.get_running_loop().time()
+        if rest <= MAX_PAUSE:
+            await asyncio.sleep(wait)
+            return
+        if rest <= LONGEST_REST:
+            self._shared.rest(self._key)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._shared.idle.wait(), rest)
+                self._left = f"the host asked for {rest:.0f} s of rest, and nothing else is left to do"
+            self._shared.wake(self._key)
+        else:
+            self._left = f"the host asked for {rest:.0f} s of rest"
+
+    async def _not_to_be_asked(self) -> bool:
+        """Whether the first that waits has ended, or waits for its robots.txt, without a request."""
+        entry = self._waiting[0]
+        _, _, request, attempts = entry
+        robots = self._shared.robots
+        if self._shared.given_up(request.url):
+            answer = Answer(ImageOutcome.NOT_ASKED, f"{FAILURES_IN_A_ROW} requests in a row failed at its host")
+        elif robots is None:
+            return False
+        elif server(request.url) in self._parked:
+            self._parked[server(request.url)].append(heapq.heappop(self._waiting))
+            return True
+        elif not robots.known(request.url) or robots.allows(request.url):
+            return False
+        else:
+            answer = Answer(ImageOutcome.ROBOTS_DISALLOWED, "the host's robots.txt does not allow it")
+        heapq.heappop(self._waiting)
+        await self._shared.end(request, self._own.pop(request.image_id, answer), attempts)
+        return True
+
+    async def _next(self) -> asyncio.Task[None] | None:
+        """Send the next request, once there is a connection for it; None if meanwhile it is not to be sent."""
+        proven = self._answered
+        await self._shared.connections.acquire(proven)
+        if self._left or not self._waiting or self._wait() > 0:
+            self._shared.connections.release(proven)
+            return None
+        entry = heapq.heappop(self._waiting)
+        self._pace.take(asyncio.get_running_loop().time())
+        robots = self._shared.robots
+        if robots is not None and not robots.known(entry[2].url):
+            self._parked[server(entry[2].url)] = [entry]
+            return asyncio.create_task(self._learn_robots(entry[2].url, proven))
+        return asyncio.create_task(self._one(*entry[1:], proven))
+
+    async def _learn_robots(self, url: str, proven: bool) -> None:
+        robots = self._shared.robots
+        assert robots is not None
+        try:
+            await robots.learn(url)
+        finally:
+            self._shared.connections.release(proven)
+        self._pace.slow_down(robots.delay(url))
+        for entry in self._parked.pop(server(url)):
+            heapq.heappush(self._waiting, entry)
+
+    async def _one(self, order: int, request: Request, attempts: int, proven: bool) -> None:
+        try:
+            answer = await self._shared.fetch(request.url, self._shared.hop)
+        finally:
+            self._shared.connections.release(proven)
+        now = asyncio.get_running_loop().time()
+        self._answered |= answer.answered
+        counts = self._shared.weather.saw(self._key, answer, request.stubborn)
+        if self._shared.weather.closed:
+            await self._shared.doubt_pending()
+        if not counts:
+            self._shared.doubtful[request.image_id] = request
+            heapq.heappush(self._waiting, (now, order, request, attempts))
+            return
+        attempts += 1
+        self._shared.learn(self._key, request, answer)
+        self._count(request, answer)
+        again = answer.outcome.transient and answer.repeatable and attempts < self._shared.manners.attempts
+        if again and not self._shared.given_up(request.url):
+            backoff = min(BACKOFF_MAX, BACKOFF_BASE * 2 ** (attempts - 1))
+            wait = random.uniform(0, backoff)  # noqa: S311 - jitter
+            self._own[request.image_id] = answer
+            heapq.heappush(self._waiting, (now + wait, order, request, attempts))
+        elif self._refusals.doubts(answer):
+            self._refusals.held.append(Held(request, answer, attempts, self._shared.weather.good_answers))
+            await self._judge_row()
+        else:
+            if is_good(answer):
+                await self._shared.release(self._refusals.end_row(answer))
+                await self._shared.release_pending()
+            await self._shared.end(request, answer, attempts)
+
+    def _count(self, request: Request, answer: Answer) -> None:
+        """Count failures of this key's own servers; those of a redirect's target are its own."""
+        if server(answer.asked or request.url) != server(request.url):
+            return
+        self._failures = self._failures + 1 if answer.outcome.transient else 0
+        if self._failures >= FAILURES_OF_A_KEY:
+            self._left = f"{self._failures} requests in a row failed, the last: {answer.detail}"
+
+    async def _judge_row(self) -> None:
+        """A row by a host that gave pictures is a ban; where another host answered well since, it is the truth.
+
+        Where none did, and others are at it, the weather says whether it is an outage.
+        """
+        refusals, weather = self._refusals, self._shared.weather
+        if not refusals.good and weather.good:
+            if refusals.held[0].since < weather.good_answers:
+                await self._shared.release(refusals.release())
+        elif refusals.is_row and (refusals.good or weather.active == {self._key}):
+            row = refusals.release()
+            last = row[-1].answer
+            self._left = f"{len(row)} refusals in a row, the last: {last.detail or 'the same picture'}"
+            event(
+                "host_left_alone",
+                f"{self._key} is left alone: {self._left}. Ask it more slowly, or with --contact, after a while: "
+                f"--retry {ImageOutcome.BLOCKED}",
+                severity="WARNING",
+                host=self._key,
+            )
+            detail = f"one of {len(row)} refusals in a row: {last.detail}"
+            await self._shared.release(
+                [
+                    replace(held, answer=replace(held.answer, outcome=ImageOutcome.BLOCKED, detail=detail, data=None))
+                    for held in row
+                ]
+            )
+
+    def _take_back(self) -> None:
+        """What was refused as an outage began is to be asked for again."""
+        for held in self._refusals.held:
+            self._shared.doubtful[held.request.image_id] = held.request
+            heapq.heappush(self._waiting, (0.0, self._order[held.request.image_id], held.request, held.attempts - 1))
+        self._refusals.held = []
+
+    async def _leave_rest(self) -> None:
+        """End what is waiting without asking."""
+        waiting, self._waiting = self._waiting, []
+        for _, _, request, attempts in sorted(waiting, key=lambda entry: entry[1]):
+            answer = Answer(ImageOutcome.NOT_ASKED, short(f"left to the next run: {self._left}"))
+            await self._shared.end(request, self._own.pop(request.image_id, answer), attempts)
