@@ -196,8 +196,8 @@ class VerifiedFace:
     crop_name: str | None = None
     crop_sha256: str | None = None
     thumbnail: bytes | None = None
-    blur: Float32 | None = None
-    roll: Float32 | None = None
-    yaw: Float32 | None = None
-    pitch: Float32 | None = None
-    landmarks: Sequence[Float32] | None = None
+    blur: Annotated[Float32 | None, LATER] = None
+    roll: Annotated[Float32 | None, LATER] = None
+    yaw: Annotated[Float32 | None, LATER] = None
+    pitch: Annotated[Float32 | None, LATER] = None
+    landmarks: Annotated[Sequence[Float32] | None, LATER] = None
