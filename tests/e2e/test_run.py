@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from components.options import STEPS
+from fec.storage import open_storage
+from fec.task_records import read_records
 from pipelines.demo.scenario import Scenario
 from pipelines.demo.site import Site
 from tests.e2e.conftest import TIMEOUT, Fec, digests
@@ -123,7 +126,14 @@ def run_as_on_a_cluster(folder: Path, **arguments: Any) -> subprocess.CompletedP
         text=True,
         timeout=TIMEOUT,
         check=False,
+        env=os.environ | {"FEC_RUN": "fec-x7k2p"},
     )
+
+
+def records_in(root: Path) -> dict[str, int | None]:
+    """The exit code of each task by what it wrote of itself."""
+    records = read_records(open_storage(str(root)), "fec-x7k2p")
+    return {record.name: record.exit_code for record in records}
 
 
 def summary_in(root: Path) -> dict[str, Any]:
@@ -154,6 +164,9 @@ def test_the_pipeline_of_a_cluster_ends_with_artifacts_and_a_summary(
     assert found["state"] == "SUCCEEDED"
     assert found["splits"]["train"]["funnel"] == result["funnel"]["train"]
     assert digests(other, "records/", "models/") == digests(root, "records/", "models/")
+    written = records_in(other)
+    assert {name.partition(" ")[0] for name in written} == set(STEPS) - {"summarize"}
+    assert set(written.values()) == {0}
     kept = {path.name: path.read_bytes() for path in artifacts.rglob("*") if path.is_file()}
     assert kept["trained_model"] == Path(result["model"]).read_bytes()
     assert kept["report"] == Path(result["report"]).read_bytes()
@@ -170,4 +183,5 @@ def test_the_pipeline_of_a_cluster_that_fails_has_a_summary_too(fec: Fec, tmp_pa
     assert done.returncode != 0
     found = summary_in(tmp_path / "root")
     assert found["state"] == "FAILED"
+    assert records_in(tmp_path / "root") == {"plan train": 2}
     assert found["splits"]["train"]["finished"] == {"plan": "no"}
