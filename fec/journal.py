@@ -43,6 +43,8 @@ class Journal:
                 row = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(row, dict):  # the end of a row whose start was lost may be JSON too
+                break
             rows.append(row)
             end += len(line)
         self._file.truncate(end)

@@ -12,6 +12,7 @@ import aiohttp
 
 from components.download.addresses import ForbiddenAddress, GuardedResolver, Network, guarded_socket, no_such_name
 from components.download.answers import Answer, Limits, failure, retry_after, short
+from components.download.connector import CleanConnector
 from components.download.decoding import PIECE, BrokenOff, Undecodable, decoded
 from components.download.formats import image_extension, looks_like
 from components.download.robots import opts_out
@@ -215,7 +216,7 @@ async def fetcher(
     allowed: Sequence[Network], limits: Limits, user_agent: str, connections: int
 ) -> AsyncIterator[Fetcher]:
     """A Fetcher with its own connections: no cookies, no proxies or credentials of this machine's."""
-    connector = aiohttp.TCPConnector(
+    connector = CleanConnector(
         limit=connections,
         resolver=GuardedResolver(allowed),
         socket_factory=guarded_socket(allowed),

@@ -70,7 +70,7 @@ def test_a_row_that_the_disk_does_not_take_leaves_nothing_behind(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "torn", [b'{"a": 2', b'{"a": 2}', b'{"a"', b"\xff\xfe", b"\0" * 50, b'{"a": 2}\nnonsense\n{"a": 3}\n']
+    "torn", [b'{"a": 2', b'{"a": 2}', b'{"a"', b"\xff\xfe", b"\0" * 50, b"0\n", b'{"a": 2}\nnonsense\n{"a": 3}\n']
 )
 def test_a_torn_end_is_cut_off_and_work_goes_on(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "journal"
