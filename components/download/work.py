@@ -38,13 +38,14 @@ from components.download.shared import Host, Manners, Request, Shared
 from components.download.weather import Weather
 from fec import layout, tables
 from fec.done import read_done, read_markers
-from fec.errors import RunFailed
+from fec.errors import ConfigurationError, RunFailed
 from fec.layout import Group
 from fec.outcomes import ImageOutcome
 from fec.progress import Progress, task_name, track
 from fec.storage import Storage, open_storage
 
-# Each open shard is two files, each connection one.
+# Files open at a time: two a shard, one a connection, and these; and what is asked for of the machine.
+_OTHER_FILES: Final = 64
 _OPEN_FILES: Final = 65_536
 # Of the rate of a key that another task has, what all those that were not given it have together, for redirects.
 FOREIGN_SHARE: Final = 0.05
@@ -60,7 +61,6 @@ class Rates:
 
 def download(parameters: Parameters) -> None:
     """Work all shards of the group together, so that every host has one queue."""
-    _allow_open_files()
     storage = open_storage(parameters.root)
     plan = read_done(storage, layout.plan_dir(parameters.split))
     if plan is None:
@@ -79,6 +79,7 @@ def download(parameters: Parameters) -> None:
     found = [unfinished(storage, parameters, number, wanted) for number, wanted in urls.items()]
     shards = [shard for shard in found if shard is not None]
     if shards:
+        _allow_open_files(2 * len(shards) + parameters.connections + _OTHER_FILES)
         adopt_from_earlier_plans(storage, parameters, shards)
         crawled = _crawled(_crawl(storage, parameters, rates, keys, shards))
         _judge(parameters, crawled, len(mine) - sum(crawled.asked.values()))
@@ -114,12 +115,17 @@ def _crawled(crawling: Coroutine[None, None, Crawled]) -> Crawled:
             raise error from None
 
 
-def _allow_open_files() -> None:
-    """As many open files as the machine lets this process have without asking."""
+def _allow_open_files(needed: int) -> None:
+    """As many open files as this process may have without asking; ConfigurationError if that is too few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ConfigurationError(
+            f"group: its shards need {needed:,} open files and this process may have {hard:,}; raise the limit "
+            "(ulimit -Hn), or plan more groups or fewer shards"
+        )
 
 
 def _int32(numbers: set[int]) -> pa.Array:

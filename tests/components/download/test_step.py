@@ -444,6 +444,24 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(site: Site, tmp_path: 
     assert len(stored(tmp_path)) == 20
 
 
+def test_more_shards_than_files_may_be_open_is_one_line(site: Site, tmp_path: Path) -> None:
+    site.default = picture
+    urls = [site.url(f"/{number}") for number in range(300)]
+    plan(tmp_path, urls, num_shards=300, shard_of=urls.index)
+    result = subprocess.run(
+        command(parameters(tmp_path)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "ulimit" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert site.log == []
+
+
 def peak_megabytes(root: Path) -> float:
     script = (
         "import resource, runpy, sys\n"
