@@ -12,7 +12,7 @@ from fec import log
 from fec.errors import FecError
 
 # Each is a module of pipelines.commands with SUMMARY, add_options(parser) and run(options) -> exit code.
-COMMANDS = ("demo", "dev", "run", "verify", "compile", "images", "submit", "status", "jobs", "threshold")
+COMMANDS = ("demo", "dev", "run", "triplets", "verify", "compile", "images", "submit", "status", "jobs", "threshold")
 
 
 class _Version(argparse.Action):

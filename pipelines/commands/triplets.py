@@ -1,0 +1,54 @@
+"""``fec triplets``: a storage root to train on, from pictures that lie in a folder a class."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from components.datagen.parameters import Parameters as Datagen
+from fec.errors import ConfigurationError
+from fec.layout import EVAL, TRAIN
+from fec.parameters import field_of
+
+SUMMARY = "Make a storage root of odd-one-out triplets from a folder of class folders (CK+, FER2013, one's own)."
+
+TRAIN_TRIPLETS = 60_000
+EVAL_TRIPLETS = 4_000
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", required=True, type=Path, help="folder that holds one sub-folder a class")
+    parser.add_argument(
+        "--subjects",
+        default="",
+        metavar="PATTERN",
+        help="regular expression with one group that finds the subject in a file's name, such as '^(S[0-9]+)_'; "
+        "without it every file is a subject of its own",
+    )
+    parser.add_argument("--root", required=True, type=Path, help="the folder to make the storage root in")
+    parser.add_argument("--train-triplets", type=int, default=TRAIN_TRIPLETS, help="at the most (default: %(default)s)")
+    parser.add_argument("--eval-triplets", type=int, default=EVAL_TRIPLETS, help="at the most (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and the triplets (default: %(default)s)")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        default=field_of(Datagen, "image_size").default,
+        help="side of the faces in the records, pixels (default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from pipelines.folders.drawing import drawn_triplets
+    from pipelines.folders.pictures import pictures_of, split_by_subject
+    from pipelines.folders.root import write_split
+
+    for name in ("train_triplets", "eval_triplets"):
+        if getattr(options, name) < 1:
+            raise ConfigurationError(f"--{name.replace('_', '-')} {getattr(options, name)}: expected at least 1")
+    parts = split_by_subject(pictures_of(options.images, options.subjects), options.seed)
+    counts = (options.train_triplets, options.eval_triplets)
+    drawn = [drawn_triplets(part, count, options.seed) for part, count in zip(parts, counts, strict=True)]
+    for split, triplets in zip((TRAIN, EVAL), drawn, strict=True):
+        write_split(options.root, split, triplets, options.image_size)
+    print(f"Now: python -m components.train --root {options.root}")
+    return 0
