@@ -20,10 +20,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import keras
 import numpy as np
+import tensorflow as tf
 
 from components.evaluate.embedding import embedded
-from components.train.input_pipeline import batches
-from components.train.models import StrictTripletAccuracy, Triplets, tiny
+from components.train.examples import read_examples
+from components.train.fitting import stepper
+from components.train.input_pipeline import Faces, batches
+from components.train.models import MODELS, Shape, Triplets
+from components.train.parameters import Parameters
+from components.train.sampling import order
 from fec import layout
 from fec.cores import available_cores
 from fec.record_files import RecordFiles
@@ -81,12 +86,15 @@ def in_turn(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def stepper(kind: type[Triplets], size: int, faces: Any, labels: Any) -> Callable[[], object]:
+def stepping(kind: type[Triplets], model: str, size: int, faces: Any, labels: Any) -> Callable[[], object]:
     """One training step on the same batch, again and again."""
     keras.utils.set_random_seed(0)
-    triplets = kind(tiny(size))
-    triplets.compile(optimizer=keras.optimizers.Adam(1e-3), metrics=[StrictTripletAccuracy()], jit_compile=False)
-    return lambda: triplets.train_on_batch(faces, labels, return_dict=True)
+    triplets = kind(MODELS[model](Shape(size)))
+    triplets.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
+    triplets.optimizer.build(triplets.trainable_variables)
+    parameters = Parameters(root="", model=model, batch_size=BATCH)
+    step = stepper(triplets, parameters, tf.distribute.get_strategy())
+    return lambda: np.asarray(step(faces, labels))
 
 
 def per_triplet(network: Any, path: Path, batch_size: int) -> int:
@@ -116,6 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="rounds of what is compared (default: 15)")
     parser.add_argument("--triplets", type=int, default=1500, help="triplets to evaluate (default: 1500)")
+    parser.add_argument("--model", choices=sorted(MODELS), default="tiny", help="the network (default: tiny)")
     parser.add_argument("--image-size", type=int, default=64, help="side of the faces, pixels (default: 64)")
     options = parser.parse_args()
     size = options.image_size
@@ -125,14 +134,18 @@ def main() -> None:
         path = Path(folder, name)
         path.parent.mkdir()
         write_records(path, options.triplets, size)
-        print(f"{available_cores()} cores, load {os.getloadavg()[0]:.1f}; tiny, {size} px, {BATCH} triplets a batch")
+        model = options.model
+        print(f"{available_cores()} cores, load {os.getloadavg()[0]:.1f}; {model}, {size} px, {BATCH} triplets a batch")
 
-        data = iter(batches([path], [1, 2, 3], size, BATCH, seed=0))
+        files = RecordFiles((name,), ("",), size, options.triplets)
+        examples = read_examples(root, files)
+        rows = order(examples.labels[:, 1], 4 * options.rounds + 1, BATCH, 4.0, seed=0)
+        data = iter(batches(examples, Faces(examples.jpegs, size), rows, "strong", seed=0))
         faces, labels = next(data)
         steps = in_turn(
             {
-                "one call": stepper(Triplets, size, faces, labels),
-                "three calls": stepper(ThreeCalls, size, faces, labels),
+                "one call": stepping(Triplets, model, size, faces, labels),
+                "three calls": stepping(ThreeCalls, model, size, faces, labels),
             },
             options.rounds,
         )
@@ -144,10 +157,9 @@ def main() -> None:
         for _ in range(4 * options.rounds):
             next(data)
         rate = 4 * options.rounds * BATCH / (time.perf_counter() - start)
-        print(f"reading, decoding and augmenting alone {rate:21,.0f} triplets/s")
+        print(f"input alone, strong augmentation {rate:27,.0f} triplets/s")
 
-        network = tiny(size)
-        files = RecordFiles((name,), ("",), size, options.triplets)
+        network = MODELS[model](Shape(size))
         ways: dict[str, Callable[[], object]] = {
             "each face once": lambda: embedded(root, files, network, 256),
             "every triplet's faces": lambda: per_triplet(network, path, 256),

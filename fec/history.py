@@ -11,11 +11,23 @@ from fec.storage import Storage
 
 @dataclass
 class History:
-    """The training curves: the last step of each point, mean loss and strict triplet accuracy up to it."""
+    """The training curves: the last step of each point, mean loss and strict triplet accuracy up to it.
+
+    And the steps after which held-out triplets of the train split were measured, with their accuracy.
+    """
 
     steps: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     triplet_accuracy: list[float] = field(default_factory=list)
+    held_out_steps: list[int] = field(default_factory=list)
+    held_out_accuracy: list[float] = field(default_factory=list)
+
+    @property
+    def best(self) -> int:
+        """The step of the best held-out accuracy, the first of equal ones; 0 without any."""
+        if not self.held_out_accuracy:
+            return 0
+        return self.held_out_steps[self.held_out_accuracy.index(max(self.held_out_accuracy))]
 
     def to_bytes(self) -> bytes:
         """The content of ``history.json``."""

@@ -12,15 +12,16 @@ from fec.progress import event
 from fec.storage import Storage
 
 STATE = "state.json"
+BEST = "best.weights.h5"
 
 
 @dataclass
 class TrainingState:
-    """Steps done, their curves, and (loss, accuracy) of the steps since the curves' last point."""
+    """Steps done, their curves, and the sums of loss and of accuracy over the steps since the curves' last point."""
 
     step: int = 0
     history: History = field(default_factory=History)
-    since: list[tuple[float, float]] = field(default_factory=list)
+    since: tuple[float, float] = (0.0, 0.0)
 
 
 class Checkpoints:
@@ -34,22 +35,36 @@ class Checkpoints:
         self._parent, self._directory = directory, f"{directory}/{fingerprint[:16]}"
         self._remote = not storage.local
 
+    @property
+    def best(self) -> Path:
+        """Where the network of the best held-out accuracy lies, if there is one."""
+        return self._folder / BEST
+
     def save(self, model: Any, state: TrainingState) -> None:
-        """Store ``model`` (weights, and its optimizer's) as it is after ``state.step`` steps."""
+        """Store ``model`` (weights, and its optimizer's) as it is after ``state.step`` steps.
+
+        If that is the best step so far, its network is kept as ``best`` too.
+        """
         weights = self._folder / f"{state.step}.weights.h5"
         model.save_weights(weights)
+        if state.history.best == state.step > 0:
+            aside = self._folder / f"new-{BEST}"
+            model.network.save_weights(aside)
+            aside.replace(self.best)
+            if self._remote:
+                self._storage.write(f"{self._directory}/{BEST}", self.best.read_bytes())
         content = json.dumps(asdict(state)).encode()
         if self._remote:
             self._storage.write(f"{self._directory}/{weights.name}", weights.read_bytes())
             self._storage.write(f"{self._directory}/{STATE}", content)
             for entry in list(self._storage.list(self._directory)):
-                if entry.path.endswith(".weights.h5") and not entry.path.endswith(f"/{weights.name}"):
+                if entry.path.endswith(".weights.h5") and not entry.path.endswith((f"/{weights.name}", f"/{BEST}")):
                     self._storage.delete(entry.path)
         temporary = self._folder / f"{STATE}.new"
         temporary.write_bytes(content)
         temporary.replace(self._folder / STATE)
         for old in self._folder.glob("*.weights.h5"):
-            if old != weights:
+            if old not in (weights, self.best):
                 old.unlink()
 
     def restore(self, model: Any) -> TrainingState:
@@ -58,8 +73,8 @@ class Checkpoints:
             self._fetch()
         try:
             value = json.loads((self._folder / STATE).read_bytes())
-            since = [(loss, accuracy) for loss, accuracy in value["since"]]
-            state = TrainingState(int(value["step"]), History(**value["history"]), since)
+            loss, accuracy = value["since"]
+            state = TrainingState(int(value["step"]), History(**value["history"]), (float(loss), float(accuracy)))
             model.load_weights(self._folder / f"{state.step}.weights.h5")
         except FileNotFoundError:
             return TrainingState()
@@ -83,7 +98,9 @@ class Checkpoints:
         try:
             state = self._storage.read(f"{self._directory}/{STATE}")
             name = f"{int(json.loads(state)['step'])}.weights.h5"
-            (self._folder / name).write_bytes(self._storage.read(f"{self._directory}/{name}"))
+            names = [name, BEST] if json.loads(state)["history"]["held_out_steps"] else [name]
+            for name in names:
+                (self._folder / name).write_bytes(self._storage.read(f"{self._directory}/{name}"))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return
         (self._folder / STATE).write_bytes(state)

@@ -14,9 +14,9 @@ def train(
     trained_model: dsl.Output[dsl.Model],
     training_metrics: dsl.Output[dsl.Metrics],
     model: str = "tiny",
-    steps: int = 200,
+    steps: int = 0,
     batch_size: int = 30,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 0.0,
     seed: int = 0,
     options: Dict[str, Any] = {},  # noqa: UP006
 ) -> str:
@@ -27,10 +27,10 @@ def train(
         triplets: What the records were made of.
         trained_model: The network, as model.keras.
         training_metrics: Loss and triplet accuracy at the end of training.
-        model: The network: tiny.
-        steps: Batches to train on.
-        batch_size: Triplets in a batch.
-        learning_rate: At the start; it falls to zero along a cosine.
+        model: The network: tiny or base.
+        steps: Batches to train on; 0: by the triplets and the device.
+        batch_size: Triplets in a batch, over all devices.
+        learning_rate: At its highest; it falls to zero along a cosine; 0: by the set's size.
         seed: Of the weights, the batches and the augmentation.
         options: Further options of all steps, by step: {"train": {...}}.
 

@@ -1,85 +1,75 @@
-"""From record files to batches: the same for the same seed and step, whether or not training was interrupted."""
+"""From examples in memory to batches: the same for the same seed and step, whether or not training was interrupted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from fec import records
+from components.train.augmentation import STRENGTHS, augmented
+from components.train.examples import Examples
+from fec.errors import RunFailed
 
-# Serialised examples kept to shuffle from, for each triplet type: about 30 MB at 64 px.
-SHUFFLE_BUFFER: Final = 2048
-# Augmentation, as in the notes on what a CPU reaches: mirror, move, change of contrast.
-MAX_SHIFT: Final = 1 / 16
-CONTRAST: Final = 0.2
+# Faces are decoded once and for all if their pixels take no more than this, else whenever they are used.
+DECODED_BYTES: Final = 1 << 30
+_DECODED_AT_A_TIME: Final = 1024
+
+
+class Faces:
+    """Every face of ``jpegs``, to be looked up by number, as uint8 RGB [size, size, 3].
+
+    Raises RunFailed for a face that is no JPEG of that size, as far as they are decoded at once.
+    """
+
+    def __init__(self, jpegs: Sequence[bytes], image_size: int, decoded_bytes: int = DECODED_BYTES) -> None:
+        self._size = image_size
+        self._jpegs = self._pixels = None
+        if len(jpegs) * image_size * image_size * 3 > decoded_bytes:
+            self._jpegs = tf.constant(list(jpegs))
+            return
+        source = tf.data.Dataset.from_tensor_slices(list(jpegs))
+        parts = source.map(self._decoded, num_parallel_calls=tf.data.AUTOTUNE).batch(_DECODED_AT_A_TIME)
+        try:
+            self._pixels = tf.constant(np.concatenate([part.numpy() for part in parts]))
+        except (tf.errors.InvalidArgumentError, ValueError):
+            raise RunFailed(
+                f"the records of train hold a face that is no JPEG of {image_size} pixels; run the datagen step again"
+            ) from None
+
+    def __getitem__(self, numbers: Any) -> Any:
+        """The faces of these ``numbers`` [n], float 0..255 [n, size, size, 3]."""
+        if self._pixels is not None:
+            return tf.cast(tf.gather(self._pixels, numbers), tf.float32)
+        spec = tf.TensorSpec([self._size, self._size, 3], tf.uint8)
+        return tf.cast(tf.map_fn(self._decoded, tf.gather(self._jpegs, numbers), fn_output_signature=spec), tf.float32)
+
+    def _decoded(self, jpeg: Any) -> Any:
+        # TensorFlow's default is a quicker inverse DCT that is a grey level off what every other decoder gives.
+        pixels = tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
+        return tf.ensure_shape(pixels, [self._size, self._size, 3])
 
 
 def batches(
-    files: Sequence[Path], types: Sequence[int], image_size: int, batch_size: int, seed: int, first_step: int = 0
+    examples: Examples, faces: Faces, order: NDArray[np.int32], augmentation: str, seed: int, first_step: int = 0
 ) -> Any:
-    """An endless ``tf.data.Dataset`` of (faces float32 0..255 [batch, 3, size, size, 3], labels int32 [batch, 2]).
+    """A ``tf.data.Dataset`` of (faces float32 0..255 [batch, 3, size, size, 3], labels int32 [batch, 5]).
 
-    Labels are the odd one out and the triplet's type, both 1..3. ``types`` are those that occur: a batch holds
-    as many triplets of each as of the others (the paper balances them too). ``first_step`` batches are left out
-    without decoding them.
+    Batch i holds the rows ``order[i]`` of ``examples``; labels are as there. The first ``first_step`` batches are left
+    out, without making them.
     """
-    names = [str(file) for file in files]
-    streams = [_of_type(names, kind, seed) for kind in types]
-    turns = tf.data.Dataset.range(len(streams)).repeat()
-    mixed = tf.data.Dataset.choose_from_datasets(streams, turns) if len(streams) > 1 else streams[0]
-    numbered = mixed.enumerate().skip(first_step * batch_size)
+    strength = STRENGTHS[augmentation]
+    rows, places, labels = tf.constant(order), tf.constant(examples.faces), tf.constant(examples.labels)
 
-    def example(number: Any, serialised: Any) -> tuple[Any, Any]:
-        faces, labels = decode(serialised, image_size)
-        return augmented(faces, tf.stack([tf.constant(seed, tf.int64), number])), labels
+    def batch(step: Any) -> tuple[Any, Any]:
+        row = tf.gather(rows, step)
+        pixels = faces[tf.reshape(tf.gather(places, row), [-1])]
+        if strength is not None:
+            pixels = augmented(pixels, strength, tf.stack([tf.constant(seed, tf.int64), step]))
+        size = pixels.shape[1]
+        return tf.reshape(pixels, [order.shape[1], 3, size, size, 3]), tf.gather(labels, row)
 
-    return (
-        numbered.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
-        .prefetch(4)
-    )
-
-
-def decode(serialised: Any, image_size: int) -> tuple[Any, Any]:
-    """One example as (faces float32 0..255 [3, size, size, 3] RGB, labels int32 [2]: odd one out, type)."""
-    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in records.IMAGES}
-    spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in (records.TRIPLET_CODE, records.TYPE)}
-    example = tf.io.parse_single_example(serialised, spec)
-    # TensorFlow's default is a quicker inverse DCT that is a grey level off what every other decoder gives.
-    faces = tf.stack(
-        [tf.io.decode_jpeg(example[name], channels=3, dct_method="INTEGER_ACCURATE") for name in records.IMAGES]
-    )
-    faces = tf.ensure_shape(faces, [3, image_size, image_size, 3])
-    labels = tf.stack([example[records.TRIPLET_CODE], example[records.TYPE]])
-    return tf.cast(faces, tf.float32), tf.cast(labels, tf.int32)
-
-
-def augmented(faces: Any, seed: Any) -> Any:
-    """Each face mirrored or not, moved a little, with more or less contrast, by the two-element ``seed``."""
-    size = faces.shape[1]
-    shift = max(1, round(size * MAX_SHIFT))
-    seeds = tf.random.split(seed, 3 * 3)
-    changed = []
-    for face in range(3):
-        image = faces[face]
-        image = tf.image.stateless_random_flip_left_right(image, seeds[3 * face])
-        image = tf.pad(image, [[shift, shift], [shift, shift], [0, 0]], mode="SYMMETRIC")
-        image = tf.image.stateless_random_crop(image, [size, size, 3], seeds[3 * face + 1])
-        image = tf.image.stateless_random_contrast(image, 1 - CONTRAST, 1 + CONTRAST, seeds[3 * face + 2])
-        changed.append(image)
-    return tf.clip_by_value(tf.stack(changed), 0.0, 255.0)
-
-
-def _of_type(files: Sequence[str], kind: int, seed: int) -> Any:
-    """All serialised examples of one triplet type, shuffled, over and over."""
-
-    def is_kind(serialised: Any) -> Any:
-        spec = {records.TYPE: tf.io.FixedLenFeature([], tf.int64)}
-        return tf.equal(tf.io.parse_single_example(serialised, spec)[records.TYPE], kind)
-
-    order = tf.data.Dataset.from_tensor_slices(list(files)).shuffle(len(files), seed=seed)
-    read = order.interleave(tf.data.TFRecordDataset, cycle_length=4)
-    return read.filter(is_kind).shuffle(SHUFFLE_BUFFER, seed=seed).repeat()
+    steps = tf.data.Dataset.range(first_step, len(order))
+    return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)

@@ -1,4 +1,4 @@
-"""The two-sided triplet loss of Vemulapalli & Agarwala (CVPR 2019, section 4), and the accuracy it is judged by.
+"""The two-sided triplet loss of Vemulapalli & Agarwala (CVPR 2019, section 4), that of all votes, and the accuracy.
 
 Everything is in ``keras.ops``, so that it runs on any Keras backend.
 """
@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from keras import ops
 
-# Section 5: 0.1 for one-class triplets, 0.2 for two- and three-class triplets.
-MARGIN_ONE_CLASS: Final = 0.1
-MARGIN: Final = 0.2
+# Squared distance of unit vectors at which the odds of a likelihood change by e.
+TEMPERATURE: Final = 0.2
 
 Tensor = Any
 
@@ -36,12 +35,34 @@ def pair_distances(embeddings: Tensor, odd_one_out: Tensor) -> tuple[Tensor, Ten
     return similar, one, other
 
 
-def triplet_loss(embeddings: Tensor, odd_one_out: Tensor, triplet_type: Tensor) -> Tensor:
-    """The loss of each triplet, float [batch]; ``triplet_type`` int [batch], 1..3 (1: one-class)."""
+def margin_loss(
+    embeddings: Tensor, odd_one_out: Tensor, triplet_type: Tensor, margin_one_class: float, margin: float
+) -> Tensor:
+    """The paper's loss of each triplet, float [batch]; ``triplet_type`` int [batch], 1..3 (1: one-class)."""
     similar, one, other = pair_distances(embeddings, odd_one_out)
-    margin = ops.where(ops.equal(ops.cast(triplet_type, "int32"), 1), MARGIN_ONE_CLASS, MARGIN)
-    margin = ops.cast(margin, similar.dtype)
-    return ops.relu(similar - one + margin) + ops.relu(similar - other + margin)
+    margins = ops.where(ops.equal(ops.cast(triplet_type, "int32"), 1), margin_one_class, margin)
+    margins = ops.cast(margins, similar.dtype)
+    return ops.relu(similar - one + margins) + ops.relu(similar - other + margins)
+
+
+def likelihood_loss(embeddings: Tensor, votes: Tensor) -> Tensor:
+    """Minus the mean log likelihood of each triplet's votes, float [batch].
+
+    ``votes`` [batch, 3] counts those for a, b and c. The model votes for a face by the distance of the other two: the
+    odds of two faces are e to the difference of those, over TEMPERATURE.
+    """
+    a, b, c = (embeddings[:, face] for face in range(3))
+    left_out = ops.stack([ops.sum(ops.square(x - y), axis=-1) for x, y in ((b, c), (a, c), (a, b))], axis=1)
+    likely = ops.log_softmax(-left_out / TEMPERATURE, axis=1)
+    given = ops.cast(votes, likely.dtype)
+    return -ops.sum(given * likely, axis=1) / ops.maximum(ops.sum(given, axis=1), 1.0)
+
+
+def agreement(odd_one_out: Tensor, votes: Tensor) -> Tensor:
+    """The share of each triplet's ``votes`` [batch, 3] that its consensus has, float [batch]."""
+    given = ops.cast(votes, "float32")
+    chosen = ops.one_hot(ops.cast(odd_one_out, "int32") - 1, 3, dtype="float32")
+    return ops.sum(given * chosen, axis=1) / ops.maximum(ops.sum(given, axis=1), 1.0)
 
 
 def triplet_accuracy(embeddings: Tensor, odd_one_out: Tensor) -> Tensor:

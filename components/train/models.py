@@ -3,36 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import keras
 from keras import layers
 
-from components.train.loss import triplet_accuracy, triplet_loss
 
-# The paper's FECNet-16d (section 5.1).
-EMBEDDING_SIZE: Final = 16
+@dataclass(frozen=True)
+class Shape:
+    """What a network is made for: faces of ``image_size`` pixels, ``embedding_size`` numbers out.
+
+    ``synchronized``: batch normalisation over all devices' faces, so that eight learn what one would.
+    """
+
+    image_size: int
+    embedding_size: int = 16
+    synchronized: bool = False
 
 
-def tiny(image_size: int) -> keras.Model:
+def tiny(shape: Shape) -> keras.Model:
     """About 300,000 parameters: learns on a CPU in minutes."""
-    faces = keras.Input((image_size, image_size, 3), name="faces")
-    hidden = layers.Rescaling(1 / 127.5, offset=-1.0, name="scaled")(faces)
+    faces, hidden = _scaled(shape)
     for number, (width, stride) in enumerate(((32, 2), (32, 2), (64, 1), (64, 2), (128, 1), (128, 2)), start=1):
-        hidden = _convolution(hidden, width, stride, f"block{number}")
-    hidden = layers.GlobalAveragePooling2D(name="pooled")(hidden)
-    embedding = layers.Dense(EMBEDDING_SIZE, name="embedding")(hidden)
-    return keras.Model(faces, layers.UnitNormalization(name="unit")(embedding), name="tiny")
+        hidden = _convolution(hidden, width, stride, f"block{number}", shape)
+    return _embedded(faces, hidden, shape, "tiny")
 
 
-MODELS: Final[dict[str, Callable[[int], keras.Model]]] = {"tiny": tiny}
+def base(shape: Shape) -> keras.Model:
+    """About 4.7 million parameters in eight residual blocks, made for faces of 112 pixels."""
+    faces, hidden = _scaled(shape)
+    hidden = _convolution(hidden, 64, 2, "stem", shape)
+    for stage, width in enumerate((64, 128, 256, 384), start=1):
+        for block in (1, 2):
+            stride = 2 if block == 1 and stage > 1 else 1
+            name = f"stage{stage}_block{block}"
+            change = _convolution(hidden, width, stride, f"{name}_first", shape)
+            change = _convolution(change, width, 1, f"{name}_second", shape, activated=False)
+            if stride != 1 or hidden.shape[-1] != width:
+                hidden = _convolution(hidden, width, stride, f"{name}_shortcut", shape, side=1, activated=False)
+            hidden = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_sum")([hidden, change]))
+    return _embedded(faces, hidden, shape, "base")
 
 
-def _convolution(hidden: Any, width: int, stride: int, name: str) -> Any:
+MODELS: Final[dict[str, Callable[[Shape], keras.Model]]] = {"tiny": tiny, "base": base}
+
+
+def _scaled(shape: Shape) -> tuple[Any, Any]:
+    faces = keras.Input((shape.image_size, shape.image_size, 3), name="faces")
+    return faces, layers.Rescaling(1 / 127.5, offset=-1.0, name="scaled")(faces)
+
+
+def _embedded(faces: Any, hidden: Any, shape: Shape, name: str) -> keras.Model:
+    # In float32 whatever the rest is in: distances are differences of nearly equal numbers.
+    hidden = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(hidden)
+    embedding = layers.Dense(shape.embedding_size, name="embedding", dtype="float32")(hidden)
+    return keras.Model(faces, layers.UnitNormalization(name="unit", dtype="float32")(embedding), name=name)
+
+
+def _convolution(
+    hidden: Any, width: int, stride: int, name: str, shape: Shape, *, side: int = 3, activated: bool = True
+) -> Any:
     # Keras numbers the layers of a process that have no name: the same model would have other bytes the second time.
-    hidden = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False, name=f"{name}_convolution")(hidden)
-    hidden = layers.BatchNormalization(momentum=0.9, name=f"{name}_normalization")(hidden)
-    return layers.ReLU(name=f"{name}_relu")(hidden)
+    convolution = layers.Conv2D(width, side, strides=stride, padding="same", use_bias=False, name=f"{name}_convolution")
+    normal = layers.BatchNormalization(momentum=0.9, synchronized=shape.synchronized, name=f"{name}_normalization")
+    hidden = normal(convolution(hidden))
+    return layers.ReLU(name=f"{name}_relu")(hidden) if activated else hidden
 
 
 class Triplets(keras.Model):  # type: ignore[misc]
@@ -50,24 +86,4 @@ class Triplets(keras.Model):  # type: ignore[misc]
     def call(self, faces: Any, training: bool = False) -> Any:
         shape = keras.ops.shape(faces)
         flat = keras.ops.reshape(faces, (-1, *faces.shape[2:]))
-        return keras.ops.reshape(self.network(flat, training=training), (shape[0], 3, EMBEDDING_SIZE))
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        return keras.ops.mean(triplet_loss(y_pred, y[:, 0], y[:, 1]))
-
-
-class StrictTripletAccuracy(keras.metrics.Mean):  # type: ignore[misc]
-    """Mean of ``components.train.loss.triplet_accuracy`` over batches."""
-
-    def __init__(self) -> None:
-        super().__init__(name="triplet_accuracy")
-
-    def update_state(self, y: Any, embeddings: Any, sample_weight: Any = None) -> None:
-        super().update_state(triplet_accuracy(embeddings, y[:, 0]))
+        return keras.ops.reshape(self.network(flat, training=training), (shape[0], 3, self.network.output_shape[-1]))

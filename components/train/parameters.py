@@ -8,10 +8,16 @@ from typing import Final
 from fec.parameters import SEEDS, StepParameters, parameter, refuse_folder_name, root
 
 # Raise when the same records and parameters would give another model.
-VERSION: Final = 1
+VERSION: Final = 2
 
 # Known here so that a wrong name is refused before TensorFlow is imported; a test holds it against models.py.
-MODELS: Final = ("tiny",)
+MODELS: Final = ("tiny", "base")
+AUTO: Final = "auto"
+AUGMENTATIONS: Final = ("none", "light", "strong")
+OPTIMIZERS: Final = ("adam", "sgd")
+MARGIN: Final = "margin"
+LIKELIHOOD: Final = "likelihood"
+DEVICES: Final = (AUTO, "cpu", "gpu", "tpu")
 
 
 @dataclass(frozen=True)
@@ -20,12 +26,56 @@ class Parameters(StepParameters, step="train", version=VERSION):
 
     root: str = root()
     model: str = parameter(f"the network: {', '.join(MODELS)}", default="tiny", choices=MODELS, promoted=True)
-    steps: int = parameter("batches to train on", default=200, at_least=1, promoted=True)
-    batch_size: int = parameter("triplets in a batch", default=30, at_least=1, promoted=True)
+    steps: int = parameter(
+        "batches to train on; 0: by the epochs, or by the triplets and the device", default=0, at_least=0, promoted=True
+    )
+    batch_size: int = parameter("triplets in a batch, over all devices", default=30, at_least=1, promoted=True)
     learning_rate: float = parameter(
-        "at the start; it falls to zero along a cosine", default=1e-3, more_than=0, promoted=True
+        "at its highest; it falls to zero along a cosine; 0: by the set's size", default=0.0, at_least=0, promoted=True
     )
     seed: int = parameter("of the weights, the batches and the augmentation", default=0, promoted=True, **SEEDS)
+    epochs: float = parameter("times each triplet is seen, where steps is 0; 0: as steps says", default=0.0, at_least=0)
+    warmup_steps: int = parameter(
+        "steps in which the learning rate rises from zero; -1: by the learning rate", default=-1, at_least=-1
+    )
+    augmentation: str = parameter(
+        f"how faces are changed: {', '.join(AUGMENTATIONS)}; auto: by the set's size and the steps",
+        default=AUTO,
+        choices=(AUTO, *AUGMENTATIONS),
+    )
+    optimizer: str = parameter(" or ".join(OPTIMIZERS), default="adam", choices=OPTIMIZERS)
+    weight_decay: float = parameter("of each step, decoupled from the gradient", default=0.0, at_least=0, at_most=1)
+    ema: float = parameter(
+        "share of its past that the moving average of the weights, which is then stored, keeps a step; 0: none",
+        default=0.0,
+        at_least=0,
+        at_most=0.99999,
+    )
+    loss: str = parameter(
+        "margin: the paper's, on the consensus; likelihood: of all votes", default=MARGIN, choices=(MARGIN, LIKELIHOOD)
+    )
+    margin_one_class: float = parameter("of the margin loss, one-class triplets", default=0.1, at_least=0)
+    margin: float = parameter("of the margin loss, all other triplets", default=0.2, at_least=0)
+    weight_by_agreement: bool = parameter("weigh a triplet by the share of votes for its consensus", default=False)
+    embedding_size: int = parameter("numbers that a face becomes", default=16, at_least=2, at_most=4096)
+    balance_cap: float = parameter(
+        "how many times more often than without balance a triplet of a rare type may be seen", default=4.0, at_least=1
+    )
+    held_out: float = parameter(
+        "share of the triplets, at the most, that training gives up for held-out accuracy",
+        default=0.1,
+        at_least=0,
+        at_most=0.5,
+    )
+    patience: int = parameter(
+        "held-out measurements (20 a run) without a better one after which training ends; 0: never",
+        default=10,
+        at_least=0,
+    )
+    device: str = parameter(
+        f"what to train on: {', '.join(DEVICES)}; auto: what there is", default=AUTO, choices=DEVICES
+    )
+    device_count: int = parameter("devices that must be used; 0: all there are", default=0, at_least=0)
     run: str = parameter(
         "name of the run's folders; by default the model and a fingerprint",
         default="",

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import zipfile
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -17,143 +14,135 @@ from typing import Any, Final
 from components.train.parameters import Parameters
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Ours alone runs on another backend than a keras.json or the environment says.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from components.train.checkpoints import Checkpoints, SpoiledCheckpoint, TrainingState
-from components.train.input_pipeline import batches
-from components.train.models import MODELS, StrictTripletAccuracy, Triplets
-from fec import layout
+from components.train.choice import Chosen, choose
+from components.train.devices import Devices, devices
+from components.train.examples import Examples, read_examples
+from components.train.fitting import Fitting, HeldOut, compiled
+from components.train.held_out import Parts, divide, owners_of
+from components.train.input_pipeline import Faces, batches
+from components.train.models import MODELS, Shape, Triplets
+from components.train.sampling import order
+from fec import identity, layout
 from fec.done import Done, write_done
 from fec.errors import RunFailed
-from fec.funnel import read_funnel
 from fec.history import History
-from fec.layout import TRAIN
-from fec.progress import event, track
+from fec.progress import event
 from fec.record_files import RecordFiles
-from fec.records import SpoiledRecord, read_frames
 from fec.storage import Storage
 
-# Steps whose mean loss and accuracy make one point of the curves.
-POINT: Final = 10
+MODEL: Final = "model.keras"
+BEST: Final = "best.keras"
 
 
 def train(storage: Storage, parameters: Parameters, records: RecordFiles, run: str, fingerprint: str) -> None:
     """Train ``run`` and put it into ``models/<run>/``; see ``components.train.step.run``."""
+    p = parameters
     tf.config.experimental.enable_op_determinism()
+    on = devices(p.device, p.device_count)
+    event("devices", f"training runs on {on}")
+    examples = read_examples(storage, records)
+    parts = _parts(storage, p, examples)
+    trained = examples.faces[parts.train]
+    chosen = choose(p, len(trained), len(np.unique(trained)), accelerated=on.accelerated)
+    event("chosen", _said(p, chosen, parts))
     directory = layout.model_dir(run)
-    workspace = f"{directory}/{fingerprint[:16]}"
+    # Choices depend on the devices: what was begun with others is not gone on with.
+    begun = identity.fingerprint({"training": fingerprint, "chosen": asdict(chosen)})
+    workspace = f"{directory}/{begun[:16]}"
     folder = storage.workspace(workspace)
-    checkpoints = Checkpoints(storage, f"{directory}/checkpoint", fingerprint, folder)
-    triplets, state = _restored(parameters, records.image_size, checkpoints)
-    with ExitStack() as stack:
-        files = [stack.enter_context(storage.local_copy(path)) for path in records.paths]
-        data = batches(files, _types(storage), records.image_size, parameters.batch_size, parameters.seed, state.step)
-        try:
-            _fit(triplets, data, parameters, state, checkpoints, folder / "logs")
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            raise RunFailed(_what_is_spoiled(records.paths, files, error)) from None
-    digest = _store_model(triplets.network, folder / "model.keras", records.image_size)
-    _put(storage, directory, folder, state.history, parameters, records)
+    checkpoints = Checkpoints(storage, f"{directory}/checkpoint", begun, folder)
+    shape = Shape(records.image_size, p.embedding_size, synchronized=on.replicas > 1)
+    with on.strategy.scope():
+        triplets, state = _restored(p, chosen, shape, checkpoints)
+    faces = Faces(examples.jpegs, records.image_size)
+    held_out = HeldOut(examples.faces[parts.held_out], examples.labels[parts.held_out]) if len(parts.held_out) else None
+    rows = parts.train[order(examples.labels[parts.train, 1], chosen.steps, p.batch_size, p.balance_cap, p.seed)]
+    data = batches(examples, faces, rows.astype(np.int32), chosen.augmentation, p.seed, state.step)
+    if on.replicas > 1:
+        data = on.strategy.experimental_distribute_dataset(data)
+    Fitting(triplets, state, checkpoints, p, chosen, held_out, faces).fit(data, on.strategy, folder / "logs")
+    digest = _stored(triplets, state.history, checkpoints, folder, p, shape)
+    _put(storage, directory, folder, state.history, _about(p, records, chosen, on, parts, state.history))
     checkpoints.forget()
-    counts = {"steps": parameters.steps, "triplets": records.triplets, "parameters": triplets.network.count_params()}
+    counts = {"steps": state.step, "triplets": records.triplets, "parameters": triplets.network.count_params()}
     write_done(storage, directory, Done("train", fingerprint, digest, counts, {"image_size": records.image_size}))
     storage.remove_workspace(workspace)
     history = state.history
+    held = f", {max(history.held_out_accuracy):.3f} held out at best" if held_out else ""
     event(
         "trained",
-        f"trained {parameters.steps:,} steps on {records.triplets:,} triplets: loss {history.loss[-1]:.3f}, triplet "
-        f"accuracy of the last batches {history.triplet_accuracy[-1]:.3f} (chance 0.333)",
+        f"trained {state.step:,} steps on {len(parts.train):,} triplets: loss {history.loss[-1]:.3f}, triplet "
+        f"accuracy of the last batches {history.triplet_accuracy[-1]:.3f}{held} (chance 0.333)",
     )
 
 
-def compiled(model: str, image_size: int, steps: int, learning_rate: float, seed: int) -> Triplets:
-    """The network ``model`` over triplets, ready to train: Adam, its rate falling to zero along a cosine."""
-    keras.utils.set_random_seed(seed % 2**32)
-    triplets = Triplets(MODELS[model](image_size))
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    # XLA makes training on a CPU 1.6 to 1.9 times slower, and is off wherever operations are deterministic.
-    triplets.compile(optimizer=keras.optimizers.Adam(schedule), metrics=[StrictTripletAccuracy()], jit_compile=False)
-    triplets(keras.ops.zeros((1, 3, image_size, image_size, 3)))
-    triplets.optimizer.build(triplets.trainable_variables)
-    return triplets
+def _parts(storage: Storage, p: Parameters, examples: Examples) -> Parts:
+    """What is trained on, and what is held out."""
+    owners = owners_of(storage, examples.face_ids)
+    return divide(owners[examples.faces], p.held_out, p.seed)
 
 
-def _restored(parameters: Parameters, image_size: int, checkpoints: Checkpoints) -> tuple[Triplets, TrainingState]:
+def _said(p: Parameters, chosen: Chosen, parts: Parts) -> str:
+    apart = (
+        f"{len(parts.held_out):,} held out"
+        if len(parts.held_out)
+        else "none held out: too few share no face, photograph or account with the rest"
+    )
+    return (
+        f"{chosen.why}: {chosen.steps:,} steps of {p.batch_size}, learning rate {chosen.learning_rate:g} after "
+        f"{chosen.warmup_steps} steps of warm-up, augmentation {chosen.augmentation}; {apart}"
+    )
+
+
+def _restored(p: Parameters, chosen: Chosen, shape: Shape, checkpoints: Checkpoints) -> tuple[Triplets, TrainingState]:
     """The model as it was when training was interrupted, or as it is at the start."""
-    p = parameters
-
-    def new() -> Triplets:
-        return compiled(p.model, image_size, p.steps, p.learning_rate, p.seed)
-
-    triplets = new()
+    triplets = compiled(p, chosen, shape)
     try:
         return triplets, checkpoints.restore(triplets)
     except SpoiledCheckpoint:
-        return new(), TrainingState()
+        return compiled(p, chosen, shape), TrainingState()
 
 
-def _fit(
-    triplets: Triplets,
-    data: Any,
-    parameters: Parameters,
-    state: TrainingState,
-    checkpoints: Checkpoints,
-    logs: Path,
-) -> None:
-    """Train up to ``parameters.steps``, keeping ``state`` up to date."""
-    steps = iter(data)
-    history = state.history
-    writer = tf.summary.create_file_writer(str(logs))
-    with writer.as_default(), track("train", parameters.steps, "steps") as progress:
-        progress.advance(state.step)
-        while state.step < parameters.steps:
-            faces, labels = next(steps)
-            metrics = triplets.train_on_batch(faces, labels, return_dict=True)
-            loss, accuracy = float(metrics["loss"]), float(metrics["triplet_accuracy"])
-            if not math.isfinite(loss):
-                raise RunFailed(
-                    f"the loss is {loss} at step {state.step + 1}: try a lower --learning-rate than "
-                    f"{parameters.learning_rate}"
-                )
-            state.step += 1
-            state.since.append((loss, accuracy))
-            if state.step % POINT == 0 or state.step == parameters.steps:
-                means = [sum(values) / len(values) for values in zip(*state.since, strict=True)]
-                state.since.clear()
-                history.steps.append(state.step)
-                history.loss.append(means[0])
-                history.triplet_accuracy.append(means[1])
-                tf.summary.scalar("loss", means[0], step=state.step)
-                tf.summary.scalar("triplet_accuracy", means[1], step=state.step)
-                progress.note("loss", means[0])
-                progress.note("accuracy", means[1])
-            progress.advance()
-            if state.step % parameters.checkpoint_every == 0 and state.step < parameters.steps:
-                writer.flush()
-                checkpoints.save(triplets, state)
-    writer.close()
+def _stored(
+    triplets: Triplets, history: History, checkpoints: Checkpoints, folder: Path, p: Parameters, shape: Shape
+) -> str:
+    """Write the last network, and the best where accuracy was measured; the SHA-256 of the last in hex."""
+    if p.ema:
+        triplets.optimizer.finalize_variable_values(triplets.trainable_variables)
+    # In a plain one, whatever the devices were.
+    network = MODELS[p.model](Shape(shape.image_size, shape.embedding_size))
+    network.set_weights(triplets.network.get_weights())
+    digest = _store_model(network, folder / MODEL, shape.image_size)
+    if history.best:
+        network.load_weights(checkpoints.best)
+        _store_model(network, folder / BEST, shape.image_size)
+    return digest
 
 
-def _types(storage: Storage) -> list[int]:
-    """The triplet types that occur in the train split."""
-    return [int(kind) for kind, count in sorted(read_funnel(storage, TRAIN).types.items()) if count]
-
-
-def _what_is_spoiled(paths: Sequence[str], files: Sequence[Path], error: Exception) -> str:
-    """Why TensorFlow could not read the records: the file that is spoiled, or else what it said."""
-    for path, local in zip(paths, files, strict=True):
-        try:
-            with local.open("rb") as file:
-                for _ in read_frames(file):
-                    pass
-        except SpoiledRecord as spoiled:
-            return f"{path}: {spoiled}; delete it and run the datagen step again"
-    said = str(error).strip().splitlines()[0][:300]
-    return f"the records of {TRAIN} cannot be trained on ({said}); run the datagen step again"
+def _about(
+    p: Parameters, records: RecordFiles, chosen: Chosen, on: Devices, parts: Parts, history: History
+) -> dict[str, Any]:
+    """What ``train.json`` says."""
+    return {
+        "parameters": {name: value for name, value in asdict(p).items() if name != "root"},
+        "chosen": {name: value for name, value in asdict(chosen).items() if name != "why"},
+        "why": chosen.why,
+        "ran_on": {"kind": on.kind, "devices": list(on.names), "replicas": on.replicas},
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "triplets": records.triplets,
+        "trained_on": len(parts.train),
+        "held_out": len(parts.held_out),
+        "best_step": history.best,
+        "image_size": records.image_size,
+    }
 
 
 def _store_model(network: keras.Model, path: Path, image_size: int) -> str:
@@ -167,15 +156,7 @@ def _store_model(network: keras.Model, path: Path, image_size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _put(
-    storage: Storage, directory: str, folder: Path, history: History, parameters: Parameters, records: RecordFiles
-) -> None:
-    about = {
-        "parameters": {name: value for name, value in asdict(parameters).items() if name != "root"},
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
-        "triplets": records.triplets,
-        "image_size": records.image_size,
-    }
+def _put(storage: Storage, directory: str, folder: Path, history: History, about: dict[str, Any]) -> None:
     # A marker of other parameters must not outlive the model it was written for.
     storage.delete(f"{directory}/{layout.DONE}")
     for entry in list(storage.list(f"{directory}/logs")):
@@ -184,7 +165,9 @@ def _put(
         storage.write_file(f"{directory}/logs/{log.name}", log)
     storage.write(f"{directory}/history.json", history.to_bytes())
     storage.write(f"{directory}/train.json", (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
-    storage.write_file(f"{directory}/model.keras", folder / "model.keras")
+    storage.delete(f"{directory}/{BEST}")
+    for name in (MODEL, BEST) if history.best else (MODEL,):
+        storage.write_file(f"{directory}/{name}", folder / name)
 
 
 def _make_reproducible(path: Path) -> None:

@@ -12,7 +12,7 @@ from components.datagen import step as datagen
 from components.download import step as download
 from components.faces import step as faces
 from components.plan import step as plan
-from components.train.models import tiny
+from components.train.models import Shape, tiny
 from fec import layout
 from fec.done import Done, write_done
 from fec.storage import open_storage
@@ -43,7 +43,7 @@ def store_model(root: str, run: str, history: dict[str, list[float]]) -> None:
     storage = open_storage(root)
     directory = layout.model_dir(run)
     model = storage.workspace("model") / "model.keras"
-    tiny(32).save(model)
+    tiny(Shape(32)).save(model)
     storage.write_file(f"{directory}/model.keras", model)
     storage.remove_workspace("model")
     storage.write(f"{directory}/history.json", json.dumps(history).encode())

@@ -21,14 +21,14 @@ from components.evaluate.component import evaluate as evaluate_component
 from components.evaluate.embedding import embedded
 from components.evaluate.report_data import Shared, ShownCrop
 from components.evaluate.step import Parameters, run
-from components.train.input_pipeline import decode
+from components.train.examples import read_examples
+from components.train.input_pipeline import Faces
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
 from fec.funnel import Funnel, Outcomes
 from fec.history import History
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.record_files import record_files
-from fec.records import read_frames
 from fec.storage import open_storage
 from tests.components.evaluate.conftest import RUN
 
@@ -171,9 +171,8 @@ def test_eval_faces_arrive_as_training_saw_them(finished_root: Path) -> None:
     storage = open_storage(str(finished_root))
     files = record_files(storage, layout.EVAL)
     found = embedded(storage, files, Identity(), batch_size=8)
-    with storage.local_copy(files.paths[0]) as path, path.open("rb") as file:
-        payload = next(read_frames(file))
-    faces, _ = decode(payload, files.image_size)
+    examples = read_examples(storage, files)
+    faces = Faces(examples.jpegs, files.image_size)[examples.faces[0]]
     for face, pixels in zip(found.triplets[0].faces, faces.numpy(), strict=True):
         assert np.array_equal(found.embeddings[face], pixels)
 

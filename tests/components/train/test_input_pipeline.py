@@ -1,50 +1,96 @@
-"""Batches are balanced, the same again, and hold the faces and labels that were written."""
+"""Batches hold the faces and labels that were written, changed as asked for, and are the same again."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
-from components.train.input_pipeline import augmented, batches, decode
+from components.train.augmentation import STRENGTHS, Strength, augmented
+from components.train.examples import Examples, read_examples
+from components.train.input_pipeline import Faces, batches
 from fec import layout
-from fec.records import TripletExample
+from fec.record_files import record_files
+from fec.storage import open_storage
 from tests.components.train.conftest import SIZE, as_jpeg
 
-
-def files(root: Path) -> list[Path]:
-    return [root / layout.record_file(layout.TRAIN, number, 2) for number in range(2)]
+ORDER = np.arange(24, dtype=np.int32).reshape(4, 6)
 
 
-def test_a_batch_holds_as_many_triplets_of_each_type(learnable: Path) -> None:
-    _, labels = next(iter(batches(files(learnable), [1, 2, 3], SIZE, 30, seed=0)))
-    assert np.bincount(labels.numpy()[:, 1], minlength=4).tolist() == [0, 10, 10, 10]
+def read(root: Path) -> Examples:
+    storage = open_storage(str(root))
+    return read_examples(storage, record_files(storage, layout.TRAIN))
 
 
-def test_types_that_do_not_occur_are_not_waited_for(learnable: Path) -> None:
-    _, labels = next(iter(batches(files(learnable), [2], SIZE, 30, seed=0)))
-    assert set(labels.numpy()[:, 1]) == {2}
+def made(root: Path, augmentation: str, seed: int = 3, first_step: int = 0) -> list[tuple[Any, Any]]:
+    examples = read(root)
+    data = batches(examples, Faces(examples.jpegs, SIZE), ORDER, augmentation, seed, first_step)
+    return [(faces.numpy(), labels.numpy()) for faces, labels in data]
 
 
-def test_later_batches_are_the_same_whether_or_not_the_earlier_ones_were_made(learnable: Path) -> None:
-    whole = iter(batches(files(learnable), [1, 2, 3], SIZE, 6, seed=3))
-    third = [next(whole) for _ in range(3)][2]
-    resumed = next(iter(batches(files(learnable), [1, 2, 3], SIZE, 6, seed=3, first_step=2)))
-    assert all(np.array_equal(one.numpy(), other.numpy()) for one, other in zip(third, resumed, strict=True))
+def test_examples_are_read_with_each_face_once_and_its_votes_counted(records_of_600: Path) -> None:
+    examples = read(records_of_600)
+    assert len(examples) == 600
+    assert len(examples.jpegs) == len(set(examples.face_ids)) == 1800
+    odd = examples.labels[:, 0]
+    assert (examples.labels[np.arange(600), 1 + odd] == 6).all()
+    assert (examples.labels[:, 2:].sum(axis=1) == 6).all()
 
 
-def test_another_seed_gives_other_batches(learnable: Path) -> None:
-    one, other = (next(iter(batches(files(learnable), [1, 2, 3], SIZE, 6, seed=seed)))[0].numpy() for seed in (3, 4))
+def test_later_batches_are_the_same_whether_or_not_the_earlier_ones_were_made(records_of_600: Path) -> None:
+    whole, resumed = made(records_of_600, "strong")[2:], made(records_of_600, "strong", first_step=2)
+    for one, other in zip(whole, resumed, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_another_seed_changes_faces_otherwise(records_of_600: Path) -> None:
+    one, other = (made(records_of_600, "light", seed)[0][0] for seed in (3, 4))
     assert not np.array_equal(one, other)
 
 
-def test_augmentation_changes_each_face_by_itself_and_stays_in_range() -> None:
+def test_without_augmentation_a_batch_is_what_was_written(records_of_600: Path) -> None:
+    examples = read(records_of_600)
+    faces, labels = made(records_of_600, "none")[1]
+    stored = Faces(examples.jpegs, SIZE)[examples.faces[6:12].ravel()].numpy()
+    assert np.array_equal(faces.reshape(stored.shape), stored)
+    assert np.array_equal(labels, examples.labels[6:12])
+
+
+def test_faces_too_many_to_decode_at_once_are_the_same(records_of_600: Path) -> None:
+    jpegs = read(records_of_600).jpegs[:9]
+    at_once, when_used = Faces(jpegs, SIZE), Faces(jpegs, SIZE, decoded_bytes=0)
+    assert np.array_equal(at_once[np.arange(9)].numpy(), when_used[np.arange(9)].numpy())
+
+
+@pytest.mark.parametrize("augmentation", ["light", "strong"])
+def test_augmentation_changes_each_face_by_itself_and_stays_in_range(augmentation: str) -> None:
+    strength = STRENGTHS[augmentation]
+    assert strength is not None
     face = np.linspace(0, 255, SIZE * SIZE * 3, dtype=np.float32).reshape(SIZE, SIZE, 3)
-    changed = augmented(np.stack([face] * 3), np.array([1, 2])).numpy()
-    assert changed.shape == (3, SIZE, SIZE, 3)
+    changed = augmented(np.stack([face] * 4), strength, np.array([1, 2])).numpy()
+    assert changed.shape == (4, SIZE, SIZE, 3)
     assert changed.min() >= 0
     assert changed.max() <= 255
     assert not np.array_equal(changed[0], changed[1])
+
+
+def test_a_face_that_is_only_mirrored_or_moved_keeps_its_pixels() -> None:
+    face = np.random.default_rng(0).uniform(0, 255, (SIZE, SIZE, 3)).astype(np.float32)
+    for seed in range(6):
+        (mirrored,) = augmented(face[None], Strength(shift=0.0, contrast=0.0), np.array([seed, 0])).numpy()
+        assert np.allclose(mirrored, face, atol=0.01) or np.allclose(mirrored, face[:, ::-1], atol=0.01)
+    (moved,) = augmented(face[None], Strength(shift=0.2, contrast=0.0), np.array([5, 0])).numpy()
+    middle = moved[8:-8, 8:-8]
+    places = [
+        (y, x)
+        for source in (face, face[:, ::-1])
+        for y in range(17)
+        for x in range(17)
+        if np.allclose(source[y : y + SIZE - 16, x : x + SIZE - 16], middle, atol=0.01)
+    ]
+    assert len(places) == 1
 
 
 def test_pixels_channels_and_places_arrive_as_they_were() -> None:
@@ -54,8 +100,5 @@ def test_pixels_channels_and_places_arrive_as_they_were() -> None:
         face[:, :, place] = 250
         face[: SIZE // 2, :, (place + 1) % 3] = 250
         faces.append(face)
-    one, two, three = map(as_jpeg, faces)
-    decoded, labels = decode(TripletExample((one, two, three), ("a", "b", "c"), 2, 3, [2]).encode(), SIZE)
-    assert labels.numpy().tolist() == [2, 3]
-    assert decoded.shape == (3, SIZE, SIZE, 3)
-    assert np.abs(decoded.numpy() - np.array(faces)).mean() < 6
+    decoded = Faces([as_jpeg(face) for face in faces], SIZE)[np.arange(3)].numpy()
+    assert np.abs(decoded - np.array(faces)).mean() < 6

@@ -8,7 +8,14 @@ import keras
 import numpy as np
 import pytest
 
-from components.train.loss import pair_distances, triplet_accuracy, triplet_loss
+from components.train.loss import (
+    TEMPERATURE,
+    agreement,
+    likelihood_loss,
+    margin_loss,
+    pair_distances,
+    triplet_accuracy,
+)
 
 # On a line: a at 0, b at 1, c at 3. Squared: ab 1, bc 4, ac 9.
 POINTS = np.array([[[0.0], [1.0], [3.0]]], dtype=np.float32)
@@ -26,8 +33,7 @@ def test_the_similar_pair_is_the_one_that_leaves_out_the_odd_face(odd: int, simi
 
 @pytest.mark.parametrize(("kind", "margin"), [(1, 0.1), (2, 0.2), (3, 0.2)])
 def test_the_loss_is_two_sided_on_squared_distances_with_the_types_margin(kind: int, margin: float) -> None:
-    """The margins are the paper's (CVPR 2019, section 5)."""
-    loss = float(triplet_loss(POINTS, np.array([1]), np.array([kind]))[0])
+    loss = float(margin_loss(POINTS, np.array([1]), np.array([kind]), 0.1, 0.2)[0])
     assert loss == pytest.approx((4 - 1 + margin) + max(0, 4 - 9 + margin))
 
 
@@ -47,6 +53,19 @@ def test_accuracy_and_loss_do_not_depend_on_the_order_of_the_faces() -> None:
     for order in itertools.permutations(range(3)):
         odd = order.index(2) + 1
         embeddings, label = faces[None, list(order)], np.array([odd])
-        loss = float(triplet_loss(embeddings, label, np.array([2]))[0])
+        loss = float(margin_loss(embeddings, label, np.array([2]), 0.1, 0.2)[0])
         outcomes.add((round(loss, 4), float(triplet_accuracy(embeddings, label)[0])))
     assert len(outcomes) == 1
+
+
+def test_the_likelihood_is_that_of_all_votes() -> None:
+    # Left out: a 4, b 9, c 1. Odds of e to minus those over the temperature.
+    weights = np.exp(-np.array([4.0, 9.0, 1.0]) / TEMPERATURE)
+    logs = np.log(weights / weights.sum())
+    loss = float(likelihood_loss(POINTS, np.array([[2, 0, 4]]))[0])
+    assert loss == pytest.approx(-(2 * logs[0] + 4 * logs[2]) / 6)
+
+
+def test_agreement_is_the_share_of_the_consensus() -> None:
+    shares = agreement(np.array([3, 1]), np.array([[1, 1, 4], [6, 0, 0]]))
+    assert [float(share) for share in shares] == pytest.approx([4 / 6, 1.0])

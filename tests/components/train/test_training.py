@@ -22,12 +22,14 @@ from moto.server import ThreadedMotoServer
 
 from components.train import models
 from components.train.checkpoints import Checkpoints, TrainingState
+from components.train.choice import choose
 from components.train.component import train as train_component
+from components.train.fitting import compiled
 from components.train.loss import triplet_accuracy
+from components.train.models import Shape, Triplets
 from components.train.parameters import MODELS
 from components.train.step import Parameters, run
-from components.train.work import compiled
-from fec import layout
+from fec import identity, layout
 from fec.errors import ConfigurationError, RunFailed
 from fec.history import History
 from fec.record_files import record_files
@@ -122,11 +124,14 @@ def test_a_killed_training_ends_in_the_same_bytes_as_one_that_was_not(trained_on
 def test_a_checkpoint_that_cannot_be_read_is_left_behind(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = trained / layout.model_dir("short")
     fingerprint = json.loads((directory / layout.DONE).read_text())["fingerprint"]
+    about = json.loads((directory / "train.json").read_text())
+    chosen = {"training": fingerprint, "chosen": {**about["chosen"], "why": about["why"]}}
     model = (directory / "model.keras").read_bytes()
     shutil.rmtree(directory)
-    folder = open_storage(str(trained)).workspace(f"{layout.model_dir('short')}/{fingerprint[:16]}")
+    begun = identity.fingerprint(chosen)
+    folder = open_storage(str(trained)).workspace(f"{layout.model_dir('short')}/{begun[:16]}")
     (folder / "2.weights.h5").write_bytes(b"torn")
-    (folder / "state.json").write_text(json.dumps({"step": 2, "history": {}, "since": []}))
+    (folder / "state.json").write_text(json.dumps({"step": 2, "history": {}, "since": [0.0, 0.0]}))
     short(trained)
     assert '"checkpoint_lost"' in capsys.readouterr().err
     assert (directory / "model.keras").read_bytes() == model
@@ -197,8 +202,9 @@ def test_a_loss_that_overflows_ends_the_training(learnable: Path) -> None:
     ("field", "value", "said"),
     [
         ("model", "huge", "tiny"),
-        ("steps", 0, "at least 1"),
-        ("learning_rate", float("nan"), "above 0"),
+        ("steps", -1, "at least 0"),
+        ("augmentation", "wild", "none, light, strong"),
+        ("learning_rate", float("nan"), "at least 0"),
         ("seed", 2**64, "64 bits"),
         ("run", "../x", "name of a folder"),
     ],
@@ -210,7 +216,8 @@ def test_bad_parameters_are_refused(tmp_path: Path, field: str, value: object, s
 
 def test_every_model_that_is_offered_can_be_built() -> None:
     assert set(models.MODELS) == set(MODELS)
-    assert 200_000 < models.tiny(64).count_params() < 400_000
+    assert 200_000 < models.tiny(Shape(64)).count_params() < 400_000
+    assert 3_000_000 < models.base(Shape(112)).count_params() < 10_000_000
 
 
 @pytest.fixture
@@ -239,25 +246,31 @@ def test_a_bucket_gets_the_model_and_keeps_no_checkpoint(bucket: str) -> None:
     }
 
 
+def fresh_model(seed: int) -> Triplets:
+    """A network that has learned nothing."""
+    p = Parameters(root="", steps=10, seed=seed)
+    return compiled(p, choose(p, 100, 100, accelerated=False), Shape(SIZE))
+
+
 def test_another_machine_goes_on_from_the_checkpoint_in_the_bucket(bucket: str, tmp_path: Path) -> None:
     storage = open_storage(bucket)
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    trained = compiled("tiny", SIZE, 10, 1e-3, seed=1)
+    trained = fresh_model(seed=1)
     for step in (4, 8):
-        state = TrainingState(step, History([4], [0.3], [0.5]), [(0.2, 0.6)])
+        state = TrainingState(step, History([4], [0.3], [0.5], [4], [0.4]), (0.25, 0.5))
         Checkpoints(storage, "models/x/checkpoint", "f" * 64, here).save(trained, state)
-    fresh = compiled("tiny", SIZE, 10, 1e-3, seed=2)
+    fresh = fresh_model(seed=2)
     assert Checkpoints(storage, "models/x/checkpoint", "f" * 64, there).restore(fresh) == state
     for ours, theirs in zip(trained.get_weights(), fresh.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
-    assert [path.name for path in there.glob("*.h5")] == ["8.weights.h5"]
+    assert sorted(path.name for path in there.glob("*.h5")) == ["8.weights.h5", "best.weights.h5"]
 
 
 def test_a_checkpoint_of_other_parameters_is_not_gone_on_from(bucket: str, tmp_path: Path) -> None:
     storage = open_storage(bucket)
-    model = compiled("tiny", SIZE, 10, 1e-3, seed=1)
+    model = fresh_model(seed=1)
     Checkpoints(storage, "models/x/checkpoint", "f" * 64, tmp_path).save(model, TrainingState(4))
     (tmp_path / "other").mkdir()
     other = Checkpoints(storage, "models/x/checkpoint", "0" * 64, tmp_path / "other")

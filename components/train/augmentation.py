@@ -1,0 +1,63 @@
+"""How faces are changed while training, all of a batch at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Strength:
+    """At the most: ``shift`` a share of the side, ``rotation`` radians, ``scale`` and ``contrast`` shares of 1,
+    ``brightness`` grey levels. Half of the faces are mirrored."""
+
+    shift: float
+    contrast: float
+    rotation: float = 0.0
+    scale: float = 0.0
+    brightness: float = 0.0
+
+
+STRENGTHS: Final = {
+    "none": None,
+    "light": Strength(shift=1 / 16, contrast=0.2),
+    "strong": Strength(shift=1 / 12, contrast=0.3, rotation=math.radians(15), scale=0.15, brightness=40.0),
+}
+
+
+def augmented(faces: Any, strength: Strength, seed: Any) -> Any:
+    """Float 0..255 faces [n, size, size, 3], each changed by itself, by the two-element int64 ``seed``."""
+    number, size = tf.shape(faces)[0], faces.shape[1]
+    chance = tf.random.stateless_uniform([7, number], seed, -1.0, 1.0)
+    mirrored = tf.where(chance[0] < 0, -1.0, 1.0)
+    angle, scale = strength.rotation * chance[1], 1.0 / (1.0 + strength.scale * chance[2])
+    across = tf.round(strength.shift * size * chance[3])
+    down = tf.round(strength.shift * size * chance[4])
+    centre = (size - 1) / 2
+    # From a place in the new picture to that in the old one, about the centre.
+    xx, xy = mirrored * scale * tf.cos(angle), -scale * tf.sin(angle)
+    yx, yy = mirrored * scale * tf.sin(angle), scale * tf.cos(angle)
+    zero = tf.zeros_like(angle)
+    transforms = tf.stack(
+        [
+            *(xx, xy, centre - centre * (xx + xy) + across),
+            *(yx, yy, centre - centre * (yx + yy) + down),
+            *(zero, zero),
+        ],
+        axis=1,
+    )
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=faces,
+        transforms=transforms,
+        output_shape=[size, size],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    mean = tf.reduce_mean(moved, axis=(1, 2), keepdims=True)
+    contrast = tf.reshape(1.0 + strength.contrast * chance[5], (-1, 1, 1, 1))
+    brightness = tf.reshape(strength.brightness * chance[6], (-1, 1, 1, 1))
+    return tf.clip_by_value((moved - mean) * contrast + mean + brightness, 0.0, 255.0)

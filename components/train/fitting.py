@@ -1,0 +1,215 @@
+"""The training loop: steps, the points of the curves, held-out accuracy, checkpoints, and when to stop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from components.train.checkpoints import Checkpoints, TrainingState
+from components.train.choice import Chosen
+from components.train.input_pipeline import Faces
+from components.train.loss import agreement, likelihood_loss, margin_loss, triplet_accuracy
+from components.train.models import MODELS, Shape, Triplets
+from components.train.parameters import LIKELIHOOD, Parameters
+from fec.errors import RunFailed
+from fec.progress import event, track
+
+# Steps whose mean loss and accuracy make one point of the curves, at least; a long run has about MAX_POINTS.
+POINT: Final = 10
+MAX_POINTS: Final = 1_000
+MEASUREMENTS: Final = 20
+# Training accuracy above held-out accuracy by more than this is worth a word.
+APART: Final = 0.15
+_EMBEDDED_AT_A_TIME: Final = 256
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Triplets to measure on: the numbers of their faces, int32 [n, 3], and their labels, int32 [n, 5]."""
+
+    faces: NDArray[np.int32]
+    labels: NDArray[np.int32]
+
+
+def compiled(p: Parameters, chosen: Chosen, shape: Shape) -> Triplets:
+    """The network over triplets with its optimizer, whose rate rises over the warm-up and falls along a cosine."""
+    keras.utils.set_random_seed(p.seed % 2**32)
+    triplets = Triplets(MODELS[p.model](shape))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if chosen.warmup_steps else chosen.learning_rate,
+        chosen.steps - chosen.warmup_steps,
+        warmup_target=chosen.learning_rate if chosen.warmup_steps else None,
+        warmup_steps=chosen.warmup_steps,
+    )
+    common: dict[str, Any] = {"weight_decay": p.weight_decay or None}
+    if p.ema:
+        common |= {"use_ema": True, "ema_momentum": p.ema}
+    adam = p.optimizer == "adam"
+    optimizer = keras.optimizers.Adam(schedule, **common) if adam else keras.optimizers.SGD(schedule, 0.9, **common)
+    # XLA makes training on a CPU 1.6 to 1.9 times slower, and is off wherever operations are deterministic.
+    triplets.compile(optimizer=optimizer, jit_compile=False)
+    triplets(keras.ops.zeros((1, 3, shape.image_size, shape.image_size, 3)))
+    triplets.optimizer.build(triplets.trainable_variables)
+    return triplets
+
+
+def stepper(triplets: Triplets, p: Parameters, strategy: Any) -> Any:
+    """A function of a batch (as the strategy's data set gives it) that trains one step.
+
+    Gives the batch's mean loss and strict accuracy as one tensor [2], for which nobody has to wait.
+    """
+
+    def replica(faces: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            embeddings = triplets(faces, training=True)
+            odd, votes = labels[:, 0], labels[:, 2:]
+            if p.loss == LIKELIHOOD:
+                losses = likelihood_loss(embeddings, votes)
+            else:
+                losses = margin_loss(embeddings, odd, labels[:, 1], p.margin_one_class, p.margin)
+            if p.weight_by_agreement:
+                losses = losses * agreement(odd, votes)
+            # Gradients of the devices are added up: a share of the whole batch each.
+            loss = tf.reduce_sum(losses) / p.batch_size
+        gradients = tape.gradient(loss, triplets.trainable_variables)
+        triplets.optimizer.apply(gradients, triplets.trainable_variables)
+        return tf.stack([loss, tf.reduce_sum(triplet_accuracy(embeddings, odd)) / p.batch_size])
+
+    @tf.function(jit_compile=False)  # type: ignore[untyped-decorator]
+    def step(faces: Any, labels: Any) -> Any:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, (faces, labels)), axis=None)
+
+    return step
+
+
+def measured(network: Any, faces: Faces, held_out: HeldOut) -> float:
+    """Strict accuracy on ``held_out``, each face embedded once."""
+    numbers, places = np.unique(held_out.faces, return_inverse=True)
+    vectors = [
+        np.asarray(network(faces[numbers[start : start + _EMBEDDED_AT_A_TIME]], training=False))
+        for start in range(0, len(numbers), _EMBEDDED_AT_A_TIME)
+    ]
+    embeddings = np.concatenate(vectors)[places.reshape(held_out.faces.shape)]
+    return float(np.mean(np.asarray(triplet_accuracy(embeddings, held_out.labels[:, 0]))))
+
+
+class Fitting:
+    """One training as far as it has come: ``state`` is kept up to date."""
+
+    def __init__(
+        self,
+        triplets: Triplets,
+        state: TrainingState,
+        checkpoints: Checkpoints,
+        p: Parameters,
+        chosen: Chosen,
+        held_out: HeldOut | None,
+        faces: Faces,
+    ) -> None:
+        self._triplets, self._checkpoints, self._faces = triplets, checkpoints, faces
+        self.state, self._p, self._chosen, self._held_out = state, p, chosen, held_out
+        self._point = max(POINT, chosen.steps // MAX_POINTS)
+        self._measure_every = max(1, chosen.steps // MEASUREMENTS)
+        self._warned = False
+
+    def fit(self, data: Any, strategy: Any, logs: Path) -> None:
+        """Train up to the chosen steps, or to where held-out accuracy no longer rises.
+
+        Raises RunFailed if the loss overflows, or when told to end, after a checkpoint.
+        """
+        state, steps = self.state, self._chosen.steps
+        step = stepper(self._triplets, self._p, strategy)
+        since: Any = tf.constant(state.since)
+        writer = tf.summary.create_file_writer(str(logs))
+        with writer.as_default(), told_to_end() as ending, track("train", steps, "steps") as progress:
+            progress.advance(state.step)
+            batches = iter(data)
+            while state.step < steps and not self._plateau():
+                since = since + step(*next(batches))
+                state.step += 1
+                last = state.step == steps
+                if state.step % self._point == 0 or last:
+                    self._add_point(since, progress)
+                    since = tf.zeros(2)
+                measured_now = self._held_out is not None and (state.step % self._measure_every == 0 or last)
+                if measured_now:
+                    self._measure(progress)
+                progress.advance()
+                due = state.step % self._p.checkpoint_every == 0 or measured_now
+                if due or ending.is_set():
+                    state.since = tuple(np.asarray(since).tolist())
+                    writer.flush()
+                    self._checkpoints.save(self._triplets, state)
+                if ending.is_set() and not last:
+                    raise RunFailed(
+                        f"told to end after step {state.step:,}, which is kept: run again, and it goes on from there"
+                    )
+        writer.close()
+
+    def _add_point(self, since: Any, progress: Any) -> None:
+        history = self.state.history
+        steps = self.state.step - (history.steps[-1] if history.steps else 0)
+        loss, accuracy = (float(value) / steps for value in np.asarray(since))
+        if not math.isfinite(loss):
+            raise RunFailed(
+                f"the loss is {loss} at step {self.state.step}: try a lower --learning-rate than "
+                f"{self._chosen.learning_rate}"
+            )
+        history.steps.append(self.state.step)
+        history.loss.append(loss)
+        history.triplet_accuracy.append(accuracy)
+        tf.summary.scalar("loss", loss, step=self.state.step)
+        tf.summary.scalar("triplet_accuracy", accuracy, step=self.state.step)
+        progress.note("loss", loss)
+        progress.note("accuracy", accuracy)
+
+    def _measure(self, progress: Any) -> None:
+        assert self._held_out is not None
+        history = self.state.history
+        accuracy = measured(self._triplets.network, self._faces, self._held_out)
+        history.held_out_steps.append(self.state.step)
+        history.held_out_accuracy.append(accuracy)
+        tf.summary.scalar("held_out_accuracy", accuracy, step=self.state.step)
+        progress.note("held_out", accuracy)
+        recent = history.triplet_accuracy[-5:]
+        trained = sum(recent) / len(recent) if recent else 0.0
+        if trained - accuracy > APART and not self._warned:
+            self._warned = True
+            event(
+                "over_fitting",
+                f"after {self.state.step:,} steps {trained:.3f} of the training triplets are right, but "
+                f"{accuracy:.3f} of those held out: the network learns them by heart",
+                severity="WARNING",
+            )
+
+    def _plateau(self) -> bool:
+        history, patience = self.state.history, self._p.patience
+        if not patience or not history.best:
+            return False
+        since = len(history.held_out_steps) - 1 - history.held_out_steps.index(history.best)
+        return since >= patience
+
+
+@contextmanager
+def told_to_end() -> Iterator[threading.Event]:
+    """Set by SIGTERM (a node is taken away) while the context lasts; never outside the main thread."""
+    told = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield told
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,35 @@
+"""What a training does by itself follows from the size of the set and the device; what it was told counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.train.choice import choose
+from components.train.parameters import Parameters
+
+
+@pytest.mark.parametrize(
+    ("told", "triplets", "faces", "accelerated", "expected"),
+    [
+        ({}, 60_000, 780, False, (3_500, 1e-3, 0, "strong")),  # as CK+
+        ({}, 20_000, 25_000, False, (6_670, 3e-3, 50, "light")),  # as FER2013
+        ({}, 500_000, 156_000, False, (16_667, 3e-3, 50, "light")),  # FEC on a CPU: each triplet once at least
+        ({}, 500_000, 156_000, True, (166_670, 3e-3, 50, "light")),
+        ({"steps": 100}, 60_000, 780, False, (100, 1e-3, 0, "light")),
+        ({"epochs": 2.0}, 30_000, 25_000, False, (2_000, 3e-3, 50, "light")),
+        ({"augmentation": "none", "learning_rate": 0.01}, 300, 200, False, (3_500, 0.01, 50, "none")),
+        ({"steps": 1, "warmup_steps": 50}, 300, 200, False, (1, 1e-3, 0, "light")),
+    ],
+)
+def test_choices(
+    told: dict[str, Any], triplets: int, faces: int, accelerated: bool, expected: tuple[int, float, int, str]
+) -> None:
+    chosen = choose(Parameters(root="", **told), triplets, faces, accelerated=accelerated)
+    assert (chosen.steps, chosen.learning_rate, chosen.warmup_steps, chosen.augmentation) == expected
+
+
+def test_it_says_why() -> None:
+    why = choose(Parameters(root=""), 60_000, 780, accelerated=False).why
+    assert why == "60,000 triplets of 780 faces (at most 6,000: a set that a network over-fits)"
