@@ -169,7 +169,8 @@ class VerifiedFace:
 
     ``blur`` is the variance of the crop's Laplacian at 160 pixels, low where it is blurred. ``landmarks``: x and y of
     the eyes, the nose and the mouth's corners, fractions of the crop, and ``roll`` (degrees), ``yaw`` and ``pitch``
-    (ratios) what follows from them (``components.faces.judging``).
+    (ratios) what follows from them (``components.faces.judging``). ``exif_orientation`` is the one the file asks for,
+    whether or not it was applied.
     """
 
     face_id: str
@@ -201,3 +202,4 @@ class VerifiedFace:
     yaw: Annotated[Float32 | None, LATER] = None
     pitch: Annotated[Float32 | None, LATER] = None
     landmarks: Annotated[Sequence[Float32] | None, LATER] = None
+    exif_orientation: Annotated[Int8 | None, LATER] = None

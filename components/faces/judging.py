@@ -14,8 +14,10 @@ from fec.outcomes import FaceOutcome
 # Intersection over union of the found face and the published box. A box of twice the face's width and height has
 # .22-.32, one moved by three quarters of its width .15-.17 (measured on 45 portraits of the demo).
 MIN_OVERLAP: Final = 0.2
-# A second face whose middle is in the box counts if it has this share of the first one's width and height.
+# A second face whose middle is in the box counts if it has these shares of the first one's width and height, and of its
+# confidence: by that, and not by the wanted one, so that a higher threshold makes none of several the only one.
 SECOND_SIZE: Final = 0.7
+SECOND_CONFIDENCE: Final = 0.8
 # YuNet finds faces on their head at up to .87 and calls their mouth eyes; the same faces upright at .89-.94 (three
 # portraits). Below SURE the more confident of both ways up counts, if by MORE, and the eyes level within LEVEL degrees.
 SURE: Final = 0.9
@@ -52,13 +54,18 @@ def judge(found: Sequence[Found], expected: Box, min_confidence: float) -> tuple
         sure = best.confidence >= min_confidence
         return (FaceOutcome.FACE_ELSEWHERE if sure else FaceOutcome.NO_FACE), detail, best
     if best.confidence < min_confidence:
-        return FaceOutcome.LOW_CONFIDENCE, f"best face {best.confidence:.2f}, wanted {min_confidence:.2f}", best
+        return FaceOutcome.LOW_CONFIDENCE, low_confidence(best.confidence, min_confidence), best
     if _upside_down(best):
         return FaceOutcome.UPSIDE_DOWN, "its eyes are below its mouth", best
-    others = [face for face in found if face != best and face.confidence >= min_confidence]
+    others = [face for face in found if face != best and face.confidence >= SECOND_CONFIDENCE * best.confidence]
     if others := [face for face in others if _as_well(face.box, best.box, expected)]:
         return FaceOutcome.SEVERAL_FACES, f"{1 + len(others)} faces in the box, none much larger than the others", best
     return FaceOutcome.OK, "", best
+
+
+def low_confidence(confidence: float, wanted: float) -> str:
+    """Why a face below the wanted confidence is not kept."""
+    return f"best face {confidence:.2f}, wanted {wanted:.2f}"
 
 
 def turned(found: Found) -> Found:

@@ -22,6 +22,16 @@ class Pending:
     inputs: str
 
 
+@dataclass(frozen=True)
+class Work:
+    """A pending shard, the fingerprint of its result, and that of all but the threshold; the marker that is there."""
+
+    pending: Pending
+    fingerprint: str
+    basis: str
+    before: Done | None
+
+
 def run(parameters: Parameters) -> str:
     """Verify every face of the group's shards; the group.
 
@@ -51,6 +61,7 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
     """Verify the pending shards, but for those in which another plan has left the very same faces."""
     from components.faces import work as shards
     from components.faces.detectors.weights import local_weights
+    from components.faces.rejudging import BASIS, THRESHOLD, earlier
     from components.faces.verification import Criteria
     from components.faces.verifiers import Setup, Verifiers
     from fec.progress import task_name, track
@@ -58,30 +69,41 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
     p = parameters
     criteria = Criteria(p.min_confidence, p.max_pixels, p.min_crop_size, p.crop_quality, p.crop, p.margin)
     planned = shards.planned_faces(storage, p.split, [item.shard for item in pending])
-    work: list[tuple[Pending, str]] = []
+    work: list[Work] = []
+    other = {name: value for name, value in p.settings.items() if name != "min_confidence"}
     for item in pending:
         faces = identity.fingerprint({"faces": [astuple(face) for face in planned[item.shard]]})
-        fingerprint = identity.fingerprint({"faces": faces, "download": item.originals} | p.settings)
+        given = {"faces": faces, "download": item.originals}
+        fingerprint = identity.fingerprint(given | p.settings)
         directory = layout.faces_dir(p.split, item.shard)
         done = finished(storage, directory, fingerprint)
         if done is None:
-            work.append((item, fingerprint))
+            before = read_done(storage, directory)
+            work.append(Work(item, fingerprint, identity.fingerprint(given | other), before))
         else:
             write_done(storage, directory, replace(done, details={**done.details, "inputs": item.inputs}))
     if not work:
         return
 
-    faces_total = sum(len(planned[item.shard]) for item, _ in work)
-    images_total = sum(len({face.image_id for face in planned[item.shard]}) for item, _ in work)
+    faces_total = sum(len(planned[item.pending.shard]) for item in work)
+    images_total = sum(len({face.image_id for face in planned[item.pending.shard]}) for item in work)
     task = task_name("faces", p.split, p.group)
     with (
         local_weights(p.detector_weights) as weights,
         Verifiers(Setup(p.detector, weights, criteria), p.workers, images_total) as verifiers,
         track(task, faces_total, "faces") as progress,
     ):
-        for item, fingerprint in work:
-            result = shards.verify(storage, p.split, item.shard, planned[item.shard], fingerprint, verifiers, progress)
-            details = {"inputs": item.inputs, "table_sha256": result.table_sha256}
-            done = Done("faces", fingerprint, result.digest, result.counts, details)
-            write_done(storage, layout.faces_dir(p.split, item.shard), done)
-            storage.remove_workspace(layout.faces_dir(p.split, item.shard))
+        for todo in work:
+            shard, directory = todo.pending.shard, layout.faces_dir(p.split, todo.pending.shard)
+            known = earlier(storage, directory, todo.before, todo.basis)
+            result = shards.verify(
+                storage, p.split, shard, planned[shard], todo.fingerprint, verifiers, progress, known
+            )
+            details = {
+                "inputs": todo.pending.inputs,
+                "table_sha256": result.table_sha256,
+                BASIS: todo.basis,
+                THRESHOLD: verifiers.threshold,
+            }
+            write_done(storage, directory, Done("faces", todo.fingerprint, result.digest, result.counts, details))
+            storage.remove_workspace(directory)

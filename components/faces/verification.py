@@ -18,6 +18,7 @@ from components.faces.detectors import Detector, Found
 from components.faces.geometry import BOX, crop_place, cut, within
 from components.faces.judging import SURE, judge, pose, stands, turned, turned_box
 from fec.boxes import CROP_EXPANSION, Box
+from fec.codecs import jpeg
 from fec.colour import to_srgb
 from fec.outcomes import FaceOutcome
 from fec.pixels import RGB, TooManyPixels, Unreadable, decode, encode_jpeg, upright
@@ -83,7 +84,8 @@ def verify_image(
         return [rejected(face, FaceOutcome.UNREADABLE, detail, detector.name) for face in wanted]
 
     def verified(rgb: RGB, orientation: int) -> list[Verdict]:
-        return [_verify_face(rgb, picture.icc, orientation, face, criteria, detector) for face in wanted]
+        view = _View(rgb, picture.icc, orientation, picture.orientation)
+        return [_verify_face(view, face, criteria, detector) for face in wanted]
 
     seen = verified(upright(picture.rgb, picture.orientation), picture.orientation)
     if picture.orientation == 1 or any(verdict.crop for verdict in seen):
@@ -97,15 +99,24 @@ def rejected(face: WantedFace, outcome: FaceOutcome, detail: str, detector: str,
     return Verdict(_row(face, outcome, detail, detector, **columns))
 
 
-def _verify_face(
-    rgb: RGB, icc: bytes, orientation: int, face: WantedFace, criteria: Criteria, detector: Detector
-) -> Verdict:
-    height, width = rgb.shape[:2]
+@dataclass(frozen=True)
+class _View:
+    """A decoded picture, its profile, the EXIF orientation it was turned by, and the one its file asks for."""
+
+    rgb: RGB
+    icc: bytes
+    orientation: int
+    exif_orientation: int
+
+
+def _verify_face(view: _View, face: WantedFace, criteria: Criteria, detector: Detector) -> Verdict:
+    height, width = view.rgb.shape[:2]
     place = crop_place(face.box, criteria.margin, criteria.crop, width, height)
     columns: dict[str, object] = {
         "image_width": width,
         "image_height": height,
-        "orientation": orientation,
+        "orientation": view.orientation,
+        "exif_orientation": view.exif_orientation,
         "crop_left": place.left,
         "crop_right": place.right,
         "crop_top": place.top,
@@ -113,19 +124,19 @@ def _verify_face(
     }
     if min(place.width, place.height) < 1:
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, "the box holds no pixel", detector.name, **columns)
-    crop = to_srgb(cut(rgb, place), icc)
+    crop = to_srgb(cut(view.rgb, place), view.icc)
+    encoded = encode_jpeg(crop, criteria.crop_quality)
     columns["blur"] = blur(crop)
     if min(place.width, place.height) < criteria.min_crop_size:
         detail = f"crop of {place.width}x{place.height} pixels, wanted {criteria.min_crop_size} a side"
-        columns["thumbnail"] = thumbnail(crop)
+        columns["thumbnail"] = thumbnail_of(encoded)
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, detail, detector.name, **columns)
 
     outcome, detail, found = _judged(crop, within(face.box, place, width, height), criteria, detector)
     if found is not None:
         columns |= _found_columns(found, place.width, place.height)
     if outcome is not FaceOutcome.OK:
-        return rejected(face, outcome, detail, detector.name, **columns, thumbnail=thumbnail(crop))
-    encoded = encode_jpeg(crop, criteria.crop_quality)
+        return rejected(face, outcome, detail, detector.name, **columns, thumbnail=thumbnail_of(encoded))
     columns |= {"crop_name": face.crop_name, "crop_sha256": hashlib.sha256(encoded).hexdigest()}
     return Verdict(_row(face, outcome, detail, detector.name, **columns), encoded)
 
@@ -169,8 +180,9 @@ def blur(rgb: RGB) -> float:
     return float(deviation[0, 0]) ** 2
 
 
-def thumbnail(rgb: RGB) -> bytes:
-    """A JPEG of at most THUMBNAIL_SIDE pixels a side."""
+def thumbnail_of(crop: bytes) -> bytes:
+    """A JPEG of at most THUMBNAIL_SIDE pixels a side of a crop that was, or would have been, stored as JPEG."""
+    rgb = jpeg.pixels(crop, jpeg.read(crop))
     height, width = rgb.shape[:2]
     scale = min(1.0, THUMBNAIL_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

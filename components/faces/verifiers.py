@@ -55,7 +55,8 @@ class Verifiers:
 
     def __init__(self, setup: Setup, workers: int, images: int) -> None:
         self.setup = setup
-        detectors.load(setup.detector, setup.weights)
+        detector = detectors.load(setup.detector, setup.weights)
+        self.threshold = setup.criteria.min_confidence or detector.threshold
         count = min(workers or available_cores(), 1 + images // FEW_IMAGES)
         self._pool: Pool[ImageTask, list[Verdict]] = Pool(setup, count)
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from components.faces.rejudging import Earlier, rejudged
 from components.faces.verification import Verdict, WantedFace, rejected
 from components.faces.verifiers import ImageTask, Verifiers
 from fec import layout, tables
@@ -62,10 +63,12 @@ def verify(
     fingerprint: str,
     verifiers: Verifiers,
     progress: Progress,
+    earlier: Earlier | None = None,
 ) -> Result:
     """Verify the ``wanted`` faces of a shard and store crops and table; the caller writes the marker.
 
-    Goes on from what a killed run with the same ``fingerprint`` has stored.
+    Goes on from what a killed run with the same ``fingerprint`` has stored, and from what an ``earlier`` one with a
+    lower threshold found.
     """
     directory = layout.faces_dir(split, shard)
     images = stored_images(storage, split, shard)
@@ -88,6 +91,12 @@ def verify(
         for image_id in [name for name in by_image if images[name].outcome is not ImageOutcome.FETCHED]:
             unfetched = by_image.pop(image_id)
             faces += _counted([_without_image(face, images[image_id], verifiers) for face in unfetched], progress)
+
+        if earlier is not None and earlier.threshold <= verifiers.threshold:
+            for done in _rejudged(earlier, by_image, verifiers.threshold, storage, directory):
+                del by_image[done[0].image_id]
+                journal.append({"faces": [to_json(face) for face in done]})
+                faces += _counted(done, progress)
 
         def task(image: StoredImage) -> ImageTask:
             return ImageTask(read_original(storage, split, shard, image), tuple(by_image[image.image_id]))
@@ -136,13 +145,27 @@ def _replayed(
             yield faces
 
 
+def _rejudged(
+    earlier: Earlier, by_image: Mapping[str, Sequence[WantedFace]], threshold: float, storage: Storage, directory: str
+) -> Iterator[list[VerifiedFace]]:
+    """The faces of each image that need not be verified anew to be held against a higher threshold."""
+    for image_id in [name for name in by_image if name in earlier.by_image]:
+        faces = rejudged(earlier.by_image[image_id], threshold, lambda face: _stored_crop(storage, directory, face))
+        if faces is not None:
+            yield faces
+
+
 def _crop_is_stored(storage: Storage, directory: str, face: VerifiedFace) -> bool:
-    if face.crop_name is None:
-        return True
+    return face.crop_name is None or _stored_crop(storage, directory, face) is not None
+
+
+def _stored_crop(storage: Storage, directory: str, face: VerifiedFace) -> bytes | None:
+    """The crop of a face, if it is the one its row tells of."""
     try:
-        return hashlib.sha256(storage.read(f"{directory}/{face.crop_name}")).hexdigest() == face.crop_sha256
+        crop = storage.read(f"{directory}/{face.crop_name}")
     except FileNotFoundError:
-        return False
+        return None
+    return crop if hashlib.sha256(crop).hexdigest() == face.crop_sha256 else None
 
 
 def _without_image(face: WantedFace, image: StoredImage, verifiers: Verifiers) -> VerifiedFace:
