@@ -21,7 +21,8 @@ class Both:
         self.threshold = max(first.threshold, second.threshold)
         self.licence = f"{first.licence}; {second.licence}"
         self.input_side = max(first.input_side, second.input_side)
-        self.milliseconds = first.milliseconds + second.milliseconds
+        costs = first.milliseconds, second.milliseconds
+        self.milliseconds = None if costs[0] is None or costs[1] is None else costs[0] + costs[1]
 
     def find(self, rgb: RGB, expected: Box) -> list[Found]:
         found = self._first.find(rgb, expected)

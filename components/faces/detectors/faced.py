@@ -74,7 +74,7 @@ class Faced:
     threshold = 0.7
     licence = "MIT"
     input_side = INPUT_SIDE
-    milliseconds = 30.0
+    milliseconds: float | None = None  # its first network was never run by us
 
     def __init__(self, proposer: bytes, corrector: bytes) -> None:
         self._propose = _network(proposer, ("prob", "x_center", "y_center", "w", "h"))

@@ -28,14 +28,15 @@ class Detector(Protocol):
     """Finds faces; one instance serves one thread.
 
     ``threshold`` is the confidence that stands for the published recipe's 0.7. ``licence`` is that of its weights,
-    ``input_side`` the pixels its network sees, ``milliseconds`` what a crop of 250 pixels costs on one core.
+    ``input_side`` the pixels its network sees, ``milliseconds`` what a crop of 250 pixels costs on one core
+    (None: never measured).
     """
 
     name: str
     threshold: float
     licence: str
     input_side: int
-    milliseconds: float
+    milliseconds: float | None
 
     def find(self, rgb: RGB, expected: Box) -> list[Found]:
         """Every face in ``rgb`` (height, width, 3; red first), also doubtful ones, in no set order.

@@ -14,7 +14,7 @@ class Trusting:
     threshold = 0.0
     licence = "none needed"
     input_side = 0
-    milliseconds = 0.0
+    milliseconds: float | None = 0.0
 
     def find(self, rgb: RGB, expected: Box) -> list[Found]:
         return [Found(expected, 1.0)]

@@ -44,7 +44,8 @@ def test_a_detector_says_what_it_is(name: str) -> None:
     assert detector.name == name
     assert detector.licence
     assert 0 <= detector.threshold <= 1
-    assert detector.input_side >= 0 and detector.milliseconds >= 0
+    assert detector.input_side >= 0
+    assert detector.milliseconds is not None and detector.milliseconds >= 0
 
 
 def test_two_detectors_find_what_both_find_as_surely_as_the_less_sure() -> None:
