@@ -36,12 +36,30 @@ class Pace:
         self._most = max(MAX_DELAY, self._least)
         self._delay = self._least
         self.next = 0.0
+        self._waiting = 0
+        self._turn = asyncio.Lock()
 
-    def take(self, now: float) -> float:
-        """The moment of the next request, which is then taken."""
-        at = max(now, self.next)
-        self.next = at + self._delay
-        return at
+    def take(self, now: float) -> None:
+        """Take the turn of a request that is sent now."""
+        self.next = max(now, self.next) + self._delay
+
+    async def turn(self, most: float) -> bool:
+        """Wait for a turn; False, and none taken, if ``most`` seconds are too few.
+
+        A turn is taken when it is used, not before: a process that was held up does not make up for it at once.
+        """
+        clock = asyncio.get_running_loop().time
+        if self.next - clock() + self._waiting * self._delay > most:
+            return False
+        self._waiting += 1
+        try:
+            async with self._turn:
+                while (wait := self.next - clock()) > 0:
+                    await asyncio.sleep(wait)
+                self.take(clock())
+        finally:
+            self._waiting -= 1
+        return True
 
     def rest(self, now: float, seconds: float) -> None:
         """No request for so long."""
@@ -77,9 +95,4 @@ class Paces:
 
     async def turn(self, url: str, most: float) -> bool:
         """Wait for the turn of a request to ``url``; False, and no turn taken, if ``most`` seconds are too few."""
-        now = asyncio.get_running_loop().time()
-        pace = self.of(host_key(url))
-        if pace.next - now > most:
-            return False
-        await asyncio.sleep(pace.take(now) - now)
-        return True
+        return await self.of(host_key(url)).turn(most)

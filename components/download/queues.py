@@ -41,7 +41,7 @@ class Queue:
         self._parked: dict[str, list[Waiting]] = {}
         self._refusals = Refusals(host.good)
         self._failures = 0
-        self._answered = False
+        self._answered = self._banned = False
         self._left = ""  # why the rest is left to the next run
 
     async def run(self) -> None:
@@ -170,8 +170,12 @@ class Queue:
             self._own[request.image_id] = answer
             heapq.heappush(self._waiting, (now + wait, order, request, attempts))
         elif self._refusals.doubts(answer):
-            self._refusals.held.append(Held(request, answer, attempts, self._shared.weather.good_answers))
-            await self._judge_row()
+            if self._banned:  # it was on its way when the row was long enough
+                answer = replace(answer, outcome=ImageOutcome.BLOCKED, data=None)
+                await self._shared.end(request, answer, attempts)
+            else:
+                self._refusals.held.append(Held(request, answer, attempts, self._shared.weather.good_answers))
+                await self._judge_row()
         else:
             if is_good(answer):
                 await self._shared.release(self._refusals.end_row(answer))
@@ -196,6 +200,7 @@ class Queue:
             if refusals.held[0].since < weather.good_answers:
                 await self._shared.release(refusals.release())
         elif refusals.is_row and (refusals.good or weather.active == {self._key}):
+            self._banned = True
             row = refusals.release()
             last = row[-1].answer
             self._left = f"{len(row)} refusals in a row, the last: {last.detail or 'the same picture'}"

@@ -18,7 +18,7 @@ from tests.components.download.test_crawl import run as crawl_all
 from tests.components.download.test_outcomes import picture
 
 FETCHED = ImageOutcome.FETCHED
-RATE = 20.0
+RATE = 10.0
 
 
 def most_in_a_second(hits: Sequence[Hit]) -> int:
@@ -31,23 +31,23 @@ def at_host(site: Site, host: str) -> list[Hit]:
 
 
 def test_refused_redirects_and_chains_keep_to_the_rate(site: Site) -> None:
-    for number in range(15):
+    for number in range(10):
         site.pages[f"/{number}"] = redirect(f"/step/{number}")
         site.pages[f"/step/{number}"] = redirect(f"/on/{number}") if number % 2 else redirect("ftp://nowhere/")
         site.pages[f"/on/{number}"] = redirect(f"/end/{number}")
-    crawl_all([Host(HOSTS[0], RATE, requests(site, HOSTS[0], 15))])
-    assert len(site.log) > 40
+    crawl_all([Host(HOSTS[0], RATE, requests(site, HOSTS[0], 10))])
+    assert len(site.log) > 25
     assert most_in_a_second(site.log) <= RATE + 2
 
 
 def test_many_hosts_that_lead_to_one_do_not_ask_it_faster(site: Site) -> None:
-    for number in range(15):
+    for number in range(10):
         site.pages[f"/{number}"] = redirect(site.url(f"/target/{number}", HOSTS[4]))
     site.default = answer()
-    hosts = [Host(host, 200.0, requests(site, host, 15)) for host in HOSTS[:4]]
+    hosts = [Host(host, 200.0, requests(site, host, 10)) for host in HOSTS[:4]]
     results = crawl_all(hosts, other=RATE)
     assert {ended.outcome for ended, _ in results.values()} == {FETCHED}
-    assert len(at_host(site, HOSTS[4])) == 60
+    assert len(at_host(site, HOSTS[4])) == 40
     assert most_in_a_second(at_host(site, HOSTS[4])) <= RATE + 2
 
 
