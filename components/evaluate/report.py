@@ -31,16 +31,21 @@ _STAGES: Final = (
     ("triplets_ok", "with three verified faces"),
     ("records", "and a consensus: records"),
 )
-_MEANING: Final = {
+MEANING: Final = {
     "fetched": "The original is stored.",
     "gone": "The host says it is not there (404, 410, 451).",
-    "refused": "The host refuses, and would again (another 4xx).",
+    "refused": "The host refuses (another 4xx): perhaps us, perhaps everybody.",
+    "blocked": "In a row of refusals by a host that had given pictures, or while no host gave any.",
     "not_an_image": "Something else came, mostly a web page.",
+    "undecodable": "In an encoding that nobody can undo.",
     "placeholder": "The host's stand-in for a removed photograph.",
     "too_large": "Over the size limit.",
     "invalid_url": "Not a usable http or https URL.",
     "address_not_allowed": "Not on the public internet.",
     "too_many_redirects": "Sent on and on.",
+    "robots_disallowed": "The host's robots.txt does not want programs to ask for it.",
+    "opted_out": "It came with X-Robots-Tag: noai or noimageai.",
+    "not_asked": "The host was left alone before its turn came; the next run begins with it.",
     "dns_failed": "The host's name could not be found; tried again by a later run.",
     "connection_failed": "No connection, or it broke off; tried again by a later run.",
     "timed_out": "No whole answer in time; tried again by a later run.",
@@ -159,7 +164,7 @@ def _stages(funnel: Funnel) -> list[_Stage]:
 def _outcomes(counted: Sequence[Mapping[str, int]]) -> list[_Outcome]:
     """Those of images or of faces, ``counted`` by split; the most frequent first."""
     names = {name for counts in counted for name in counts}
-    found = [_Outcome(name, tuple(counts.get(name, 0) for counts in counted), _MEANING.get(name, "")) for name in names]
+    found = [_Outcome(name, tuple(counts.get(name, 0) for counts in counted), MEANING.get(name, "")) for name in names]
     return sorted(found, key=lambda outcome: (-sum(outcome.counts), outcome.name))
 
 

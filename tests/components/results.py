@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from components.collect import step as collect
 from components.datagen import step as datagen
 from components.faces import step as faces
@@ -13,7 +15,7 @@ from components.plan import step as plan
 from fec import identity, layout, tables
 from fec.boxes import Box
 from fec.done import Done, read_done, write_done
-from fec.outcomes import ImageOutcome
+from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.segments import SegmentWriter, Tried
 from fec.storage import Storage, open_storage
 from tests.components.faces.scene import AT, PEOPLE, SCENES, encoded, face_box, photograph
@@ -120,6 +122,69 @@ RESULTS: Final[Mapping[str, Callable[[Storage], Any]]] = {
     "collect": _collect,
     "datagen": _datagen,
 }
+
+
+def train_numbers() -> list[float]:
+    """What training rests on, as numbers that differ a little from one processor to another.
+
+    The losses of fixed embeddings, what augmentation makes of a fixed face, the size of the networks, and what is
+    chosen for sets of several sizes.
+    """
+    import tensorflow as tf
+
+    from components.train.augmentation import STRENGTHS, augmented
+    from components.train.choice import choose
+    from components.train.loss import likelihood_loss, margin_loss
+    from components.train.models import MODELS, Shape
+    from components.train.parameters import Parameters
+
+    defaults, chance = Parameters(root="none"), np.random.default_rng(5)
+    embeddings = tf.constant(chance.normal(size=(9, 3, 16)) / 6, tf.float32)
+    odd, kind = np.arange(9) % 3 + 1, np.arange(9) // 3 + 1
+    votes = tf.constant(chance.integers(0, 5, (9, 3)), tf.float32)
+    losses = (
+        margin_loss(embeddings, odd, kind, defaults.margin_one_class, defaults.margin),
+        likelihood_loss(embeddings, votes),
+    )
+    numbers = [float(number) for loss in losses for number in np.ravel(loss)]
+    face = tf.constant(np.repeat(photograph("astronaut")[None, 60:188:4, 170:298:4], 4, axis=0), tf.float32)
+    for strength in STRENGTHS.values():
+        if strength is not None:
+            changed = augmented(face, strength, tf.constant([3, 7], tf.int64))
+            for found in (tf.reduce_mean(changed, (1, 2)), tf.math.reduce_std(changed, (1, 2))):
+                numbers += [float(number) for number in np.ravel(found)]
+    for network in (make(Shape(32)) for make in MODELS.values()):
+        numbers += [network.count_params(), len(network.layers)]
+    for triplets, faces_ in ((300, 200), (60_000, 900), (20_000, 30_000), (450_000, 150_000)):
+        chosen = choose(defaults, triplets, faces_, accelerated=False)
+        numbers += [chosen.steps, chosen.learning_rate, chosen.warmup_steps, float(chosen.augmentation == "strong")]
+    return numbers
+
+
+def report_page() -> str:
+    """The report of made-up figures."""
+    from components.evaluate import report
+    from components.evaluate.accuracy import Score
+    from components.evaluate.report_data import Shared, ShownCrop
+    from fec.funnel import Funnel, Outcomes
+    from fec.history import History
+
+    outcomes = Outcomes({str(code): 3 for code in ImageOutcome}, {str(code): 2 for code in FaceOutcome})
+    funnel = Funnel(90, 80, 70, 60, 50, 40, 30, 2, 1, {"1": 3, "2": 4, "3": 5}, outcomes)
+    scores = {"overall": 30, "one_class": 9, "two_class": 10, "three_class": 11}
+    content = report.Content(
+        run="run",
+        funnels=dict.fromkeys(layout.SPLITS, funnel),
+        scores={name: Score(count // 2, count) for name, count in scores.items()},
+        pixel_baseline=Score(12, 30),
+        shared=Shared(1, 0),
+        accepted=[ShownCrop(b"\xff\xd8", "a", "b", "c")],
+        rejected=[ShownCrop(b"\xff\xd8", "a", "b", "c")],
+        shown_triplets=([], []),
+        history=History([10, 20], [0.3, 0.2], [0.4, 0.6]),
+        provenance={"name": "value"},
+    )
+    return report.page(content)
 
 
 # Whose results a step works on: with these, its own are others without any change of its code.

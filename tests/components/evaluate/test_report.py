@@ -95,6 +95,10 @@ def test_the_component_measures_and_reports(finished_root: Path, tmp_path: Path)
     assert len(text) < 2_000_000
 
 
+def test_every_outcome_has_a_meaning_on_the_page() -> None:
+    assert set(report.MEANING) == {*ImageOutcome, *FaceOutcome}
+
+
 def test_the_page_refers_to_nothing_outside_itself(finished_root: Path) -> None:
     page = Page(Path(run(Parameters(root=str(finished_root), run=RUN))).read_text())
     assert page.references
