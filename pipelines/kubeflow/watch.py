@@ -13,6 +13,7 @@ from typing import Any, Final
 from components.summarize.judgement import SUCCEEDED, judged
 from fec.errors import ConfigurationError, FecError, RunFailed
 from fec.storage import Storage, open_storage
+from fec.storage.roots import is_local
 from fec.task_records import TaskRecord, read_records
 from pipelines.status.run_status import RunStatus, run_status
 from pipelines.status.text import brief
@@ -77,7 +78,7 @@ class Watch:
         try:
             return open_storage(self.root, read_only=True)
         except ConfigurationError:
-            self._closed = "://" in self.root  # a folder may come with the first task
+            self._closed = not is_local(self.root)  # a folder may come with the first task
         except FecError:
             pass
         return None
