@@ -52,3 +52,15 @@ def test_the_check_refuses_what_is_no_command(command: list[str]) -> None:
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_tree_of_the_architecture_is_the_tree() -> None:
+    told = (
+        (ROOT / "ARCHITECTURE.md").read_text().partition("## The tree\n")[2].partition("```\n")[2].partition("```")[0]
+    )
+    named = {name.rstrip("/") for name in told.split() if name.endswith("/")}
+    layers = ("fec", "components", "pipelines")
+    folders = {*layers, "images", "tests", "benchmarks", "docs"}
+    for layer in layers:
+        folders |= {path.parent.name for path in (REPOSITORY / layer).glob("*/__init__.py")}
+    assert named == folders
