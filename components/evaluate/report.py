@@ -117,6 +117,7 @@ def page(content: Content) -> str:
         score=score,
         answered_pixel_baseline=pixel_baseline.accuracy is not None and pixel_baseline.above_chance,
         few=score.count < FEW,
+        leaked=content.shared.faces > 0,
         chance=CHANCE,
         average_rater=AVERAGE_RATER,
         stages={split: _stages(content.funnels[split]) for split in SPLITS},

@@ -16,7 +16,7 @@ from components.evaluate.accuracy import EvalTriplet
 from fec import layout, tables
 from fec.done import read_done
 from fec.errors import RunFailed
-from fec.layout import SPLITS, TRAIN
+from fec.layout import EVAL, SPLITS, TRAIN
 from fec.outcomes import FaceOutcome
 from fec.record_files import RecordFiles
 from fec.rows import PlannedImage, VerifiedFace
@@ -81,6 +81,13 @@ def shared(storage: Storage) -> Shared:
     ]
     both = [set(used[0][name].to_pylist()) & set(used[1][name].to_pylist()) for name in ("image_id", "face_id")]
     return Shared(len(both[0]), len(both[1]))
+
+
+def photographs(storage: Storage) -> dict[str, str]:
+    """The photograph of every face of eval's surviving triplets, by id."""
+    path = f"{layout.collect_dir(EVAL)}/{layout.FACES_TABLE}"
+    table = tables.read_table(storage, path, columns=["image_id", "face_id"])
+    return dict(zip(table["face_id"].to_pylist(), table["image_id"].to_pylist(), strict=True))
 
 
 def provenance(storage: Storage, run: str, records: RecordFiles) -> dict[str, str]:

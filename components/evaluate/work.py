@@ -25,8 +25,10 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     found = embedded(storage, records, load_network(storage, parameters.run), parameters.batch_size)
     triplets = found.triplets
     answers = accuracy.odd_ones_out(triplets, found.embeddings)
-    scores = accuracy.scores(triplets, answers)
-    pixel_baseline = accuracy.scores(triplets, accuracy.odd_ones_out(triplets, found.pixels))["overall"]
+    photographs = report_data.photographs(storage)
+    scores = accuracy.scores(triplets, answers, photographs)
+    pixel_answers = accuracy.odd_ones_out(triplets, found.pixels)
+    pixel_baseline = accuracy.scores(triplets, pixel_answers, photographs)["overall"]
     right, wrong = report_data.chosen_triplets(triplets, answers)
     jpegs = jpegs_of(storage, records.paths, {face for answered in right + wrong for face in answered.triplet.faces})
     funnels = {split: read_funnel(storage, split) for split in SPLITS}
@@ -37,8 +39,10 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
         "counts": {name: score.count for name, score in scores.items()},
         "right": {name: score.right for name, score in scores.items()},
         "interval_95": {name: score.interval if score.count else None for name, score in scores.items()},
+        "interval_95_wilson": {name: score.wilson if score.count else None for name, score in scores.items()},
         "chance": CHANCE,
         "by_pixels": pixel_baseline.accuracy,
+        "by_pixels_interval_95": pixel_baseline.interval if pixel_baseline.count else None,
         "faces": len(found.embeddings),
         "funnel": {split: funnels[split].stages for split in SPLITS},
         "shared": {"images": shared.images, "faces": shared.faces},

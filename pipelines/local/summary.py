@@ -73,7 +73,9 @@ def read(root: str, report: str, *, seconds: float) -> Summary:
         root=storage.root,
         funnels={split: read_funnel(storage, split) for split in layout.SPLITS},
         triplet_accuracy={name: metrics["triplet_accuracy"][name] for name in ACCURACY},
-        pixel_baseline=Score(round((metrics["by_pixels"] or 0) * evaluated), evaluated),
+        pixel_baseline=Score(
+            round((metrics["by_pixels"] or 0) * evaluated), evaluated, metrics["by_pixels_interval_95"]
+        ),
         report=f"{storage.root}/{layout.report_dir(run)}/report.html",
         model=f"{storage.root}/{layout.model_dir(run)}/model.keras",
         seconds=seconds,

@@ -38,12 +38,19 @@ def finished_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(root)
 
 
-def store_model(root: str, run: str, history: dict[str, list[float]]) -> None:
-    """An untrained network where the train step would have put a trained one."""
+def store_model(root: str, run: str, history: dict[str, list[float]], *, collapsed: bool = False) -> None:
+    """An untrained network where the train step would have put a trained one.
+
+    ``collapsed``: every face gives the same vector but for its last bits.
+    """
     storage = open_storage(root)
     directory = layout.model_dir(run)
     model = storage.workspace("model") / "model.keras"
-    tiny(Shape(32)).save(model)
+    network = tiny(Shape(32))
+    if collapsed:
+        kernel, bias = network.get_layer("embedding").get_weights()
+        network.get_layer("embedding").set_weights([kernel * 1e-5, bias + 1.0])
+    network.save(model)
     storage.write_file(f"{directory}/model.keras", model)
     storage.remove_workspace("model")
     storage.write(f"{directory}/history.json", json.dumps(history).encode())

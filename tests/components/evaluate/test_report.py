@@ -30,7 +30,7 @@ from fec.history import History
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.record_files import record_files
 from fec.storage import open_storage
-from tests.components.evaluate.conftest import RUN
+from tests.components.evaluate.conftest import RUN, store_model
 
 HOSTILE = "</td><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
@@ -93,6 +93,30 @@ def test_the_component_measures_and_reports(finished_root: Path, tmp_path: Path)
         assert shown in text
     assert text.count("data:image/jpeg;base64,") > 20
     assert len(text) < 2_000_000
+
+
+@pytest.mark.parametrize("batch_size", [7, 256])
+def test_a_collapsed_network_scores_exactly_nothing(finished_root: Path, batch_size: int) -> None:
+    run_name = f"collapsed-{batch_size}"
+    store_model(str(finished_root), run_name, {"steps": [1], "loss": [1.0], "triplet_accuracy": [0.0]}, collapsed=True)
+    path = run(Parameters(root=str(finished_root), run=run_name, batch_size=batch_size))
+    metrics = json.loads(Path(path).with_name("metrics.json").read_text())
+    assert metrics["counts"]["overall"] > 0
+    assert set(metrics["right"].values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("shared", "said", "unsaid"),
+    [
+        (Shared(3, 2), "Leaked split.</b>\nTrain and eval share 2 faces and 3 photographs", "Read this first"),
+        (Shared(3, 0), "Read this first.</b>\nTrain and eval share 3 photographs (and no face)", "Leaked split"),
+        (Shared(0, 0), "Read this first.</b>\nOnly 0 triplets", "Leaked split"),
+    ],
+)
+def test_a_leak_is_the_first_thing_said(shared: Shared, said: str, unsaid: str) -> None:
+    text = report.page(replace(content("plain"), shared=shared))
+    assert said in text
+    assert unsaid not in text
 
 
 def test_every_outcome_has_a_meaning_on_the_page() -> None:

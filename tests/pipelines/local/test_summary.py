@@ -24,6 +24,7 @@ def finished(tmp_path: Path, pixel_baseline: float | None) -> Summary:
     report.mkdir(parents=True)
     accuracy = {"overall": 0.5, "one_class": 0.25, "two_class": 0.75, "three_class": None}
     metrics = {"triplet_accuracy": accuracy, "counts": {"overall": 43}, "by_pixels": pixel_baseline}
+    metrics["by_pixels_interval_95"] = None
     (report / "metrics.json").write_text(json.dumps(metrics))
     return read(str(tmp_path), str(report / "report.html"), seconds=12.3456)
 
