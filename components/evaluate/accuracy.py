@@ -24,11 +24,12 @@ _SAME: Final = 5e-6
 
 @dataclass(frozen=True)
 class EvalTriplet:
-    """An eval triplet: the ids of its faces, the consensus odd one out (1..3) and its type (1..3)."""
+    """An eval triplet: the ids of its faces, the consensus odd one out (1..3), its type (1..3) and votes, each 1..3."""
 
     faces: tuple[str, str, str]
     odd_one_out: int
     type: int
+    votes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,18 @@ def odd_ones_out(triplets: Sequence[EvalTriplet], embeddings: Mapping[str, NDArr
 
 def scores(triplets: Sequence[EvalTriplet], answers: Sequence[int], photographs: Mapping[str, str]) -> dict[str, Score]:
     """Scores by ``overall`` and by each type's name; ``photographs``: the photograph's id by the face's."""
-    right = np.array([a == t.odd_one_out for t, a in zip(triplets, answers, strict=True)], dtype=bool)
     types = np.array([triplet.type for triplet in triplets], dtype=int)
-    groups = {"overall": np.ones(len(right), dtype=bool)}
-    groups |= {name: types == number for number, name in TYPES.items()}
+    groups = {"overall": np.ones(len(types), dtype=bool)} | {name: types == kind for kind, name in TYPES.items()}
+    return scores_of(groups, triplets, answers, photographs)
+
+
+def scores_of(
+    groups: Mapping[str, NDArray[np.bool_]],
+    triplets: Sequence[EvalTriplet],
+    answers: Sequence[int],
+    photographs: Mapping[str, str],
+) -> dict[str, Score]:
+    """Scores of ``groups`` of triplets, bool [n] each."""
+    right = np.array([a == t.odd_one_out for t, a in zip(triplets, answers, strict=True)], dtype=bool)
     spreads = intervals(right, groups, [[photographs[face] for face in triplet.faces] for triplet in triplets])
     return {name: Score(int(right[group].sum()), int(group.sum()), spreads[name]) for name, group in groups.items()}

@@ -94,7 +94,7 @@ def _examples(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, Jpegs]
                 a, b, c = (example[name][0].decode() for name in records.IMAGE_IDS)
                 one, two, three = (example[name][0] for name in records.IMAGES)
                 odd, kind = example[records.TRIPLET_CODE][0], example[records.TYPE][0]
-                yield EvalTriplet((a, b, c), odd, kind), (one, two, three)
+                yield EvalTriplet((a, b, c), odd, kind, tuple(example[records.RATING_ALL])), (one, two, three)
         except (records.SpoiledRecord, ValueError, KeyError, IndexError) as error:
             raise RunFailed(f"{path}: {error}; delete it and run the datagen step again") from None
 

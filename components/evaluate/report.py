@@ -62,11 +62,14 @@ MEANING: Final = {
     "several_faces": "More than one face where the list says.",
     "upside_down": "A face that stands on its head.",
 }
-_TYPE_NAMES: Final = {
+_NAMES: Final = {
     "overall": "all triplets",
     "one_class": "one-class",
     "two_class": "two-class",
     "three_class": "three-class",
+    "all_votes": "all votes agree",
+    "four_fifths": "at least four fifths agree",
+    "fewer": "fewer agree",
 }
 
 
@@ -77,6 +80,8 @@ class Content:
     run: str
     funnels: Mapping[str, Funnel]
     scores: Mapping[str, Score]
+    by_agreement: Mapping[str, Score]
+    raters: Mapping[str, Score]
     pixel_baseline: Score
     shared: Shared
     accepted: Sequence[ShownCrop]
@@ -125,7 +130,7 @@ def page(content: Content) -> str:
             "Images": _outcomes([one.images for one in outcomes]),
             "Faces": _outcomes([one.faces for one in outcomes]),
         },
-        type_names=_TYPE_NAMES,
+        names=_NAMES,
         charts=charts,
     )
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from components.evaluate import accuracy, report, report_data
+from components.evaluate import accuracy, raters, report, report_data
 from components.evaluate.accuracy import CHANCE
 from components.evaluate.embedding import embedded, jpegs_of, load_network
 from components.evaluate.parameters import Parameters
@@ -27,6 +27,8 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     answers = accuracy.odd_ones_out(triplets, found.embeddings)
     photographs = report_data.photographs(storage)
     scores = accuracy.scores(triplets, answers, photographs)
+    agreement = accuracy.scores_of(raters.by_agreement(triplets), triplets, answers, photographs)
+    rated = raters.leave_one_out(triplets)
     pixel_answers = accuracy.odd_ones_out(triplets, found.pixels)
     pixel_baseline = accuracy.scores(triplets, pixel_answers, photographs)["overall"]
     right, wrong = report_data.chosen_triplets(triplets, answers)
@@ -40,6 +42,12 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
         "right": {name: score.right for name, score in scores.items()},
         "interval_95": {name: score.interval if score.count else None for name, score in scores.items()},
         "interval_95_wilson": {name: score.wilson if score.count else None for name, score in scores.items()},
+        "by_agreement": {
+            name: {"accuracy": score.accuracy, "count": score.count, "interval_95": score.interval}
+            for name, score in agreement.items()
+            if score.count
+        },
+        "raters": {name: {"accuracy": score.accuracy, "votes": score.count} for name, score in rated.items()},
         "chance": CHANCE,
         "by_pixels": pixel_baseline.accuracy,
         "by_pixels_interval_95": pixel_baseline.interval if pixel_baseline.count else None,
@@ -52,6 +60,8 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
             run=parameters.run,
             funnels=funnels,
             scores=scores,
+            by_agreement=agreement,
+            raters=rated,
             pixel_baseline=pixel_baseline,
             shared=shared,
             accepted=report_data.accepted_crops(storage),

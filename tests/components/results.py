@@ -176,6 +176,8 @@ def report_page() -> str:
         run="run",
         funnels=dict.fromkeys(layout.SPLITS, funnel),
         scores={name: Score(count // 2, count) for name, count in scores.items()},
+        by_agreement={"all_votes": Score(20, 25), "four_fifths": Score(2, 4), "fewer": Score(0, 1)},
+        raters={name: Score(3 * count, 4 * count) for name, count in scores.items()},
         pixel_baseline=Score(12, 30),
         shared=Shared(1, 0),
         accepted=[ShownCrop(b"\xff\xd8", "a", "b", "c")],

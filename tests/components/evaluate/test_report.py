@@ -58,6 +58,8 @@ def content(text: str) -> report.Content:
         run=text,
         funnels={split: funnel(text) for split in layout.SPLITS},
         scores={name: Score(0, 0) for name in ("overall", "one_class", "two_class", "three_class")},
+        by_agreement={name: Score(0, 0) for name in ("all_votes", "four_fifths", "fewer")},
+        raters={name: Score(0, 0) for name in ("overall", "one_class", "two_class", "three_class")},
         pixel_baseline=Score(0, 0),
         shared=Shared(1, 0),
         accepted=[ShownCrop(b"\xff\xd8", text, text, text)],
@@ -88,6 +90,9 @@ def test_the_component_measures_and_reports(finished_root: Path, tmp_path: Path)
     assert metrics["counts"]["overall"] == funnel["records"] > 0
     assert metrics["funnel"]["eval"]["faces_ok"] == funnel["faces_ok"]
     assert 0 <= metrics["triplet_accuracy"]["overall"] <= 1
+    assert sum(group["count"] for group in metrics["by_agreement"].values()) == metrics["counts"]["overall"]
+    assert metrics["raters"]["overall"]["votes"] > metrics["counts"]["overall"]
+    assert 0.5 < metrics["raters"]["overall"]["accuracy"] <= 1
     text = path.read_text()
     for shown in (RUN, "not_an_image", "no_face", "127.0.0.1", "one-class", "95 % interval", ">2/3<"):
         assert shown in text
