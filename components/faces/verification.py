@@ -27,6 +27,9 @@ from fec.rows import VerifiedFace
 THUMBNAIL_SIDE: Final = 96
 THUMBNAIL_QUALITY: Final = 80
 BLUR_SIDE: Final = 160
+# A lower threshold may have kept such a face, and holding a higher one against that takes the thumbnail from the stored
+# crop (rejudging.py): a run of its own must come to the same bytes. Other rejected crops are never encoded.
+_KEPT_AT_SOME_THRESHOLD: Final = (FaceOutcome.OK, FaceOutcome.LOW_CONFIDENCE, FaceOutcome.SEVERAL_FACES)
 
 
 @dataclass(frozen=True)
@@ -125,16 +128,18 @@ def _verify_face(view: _View, face: WantedFace, criteria: Criteria, detector: De
     if min(place.width, place.height) < 1:
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, "the box holds no pixel", detector.name, **columns)
     crop = to_srgb(cut(view.rgb, place), view.icc)
-    encoded = encode_jpeg(crop, criteria.crop_quality)
     columns["blur"] = blur(crop)
     if min(place.width, place.height) < criteria.min_crop_size:
         detail = f"crop of {place.width}x{place.height} pixels, wanted {criteria.min_crop_size} a side"
-        columns["thumbnail"] = thumbnail_of(encoded)
+        columns["thumbnail"] = _thumbnail(crop)
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, detail, detector.name, **columns)
 
     outcome, detail, found = _judged(crop, within(face.box, place, width, height), criteria, detector)
     if found is not None:
         columns |= _found_columns(found, place.width, place.height)
+    if outcome not in _KEPT_AT_SOME_THRESHOLD:
+        return rejected(face, outcome, detail, detector.name, **columns, thumbnail=_thumbnail(crop))
+    encoded = encode_jpeg(crop, criteria.crop_quality)
     if outcome is not FaceOutcome.OK:
         return rejected(face, outcome, detail, detector.name, **columns, thumbnail=thumbnail_of(encoded))
     columns |= {"crop_name": face.crop_name, "crop_sha256": hashlib.sha256(encoded).hexdigest()}
@@ -149,10 +154,15 @@ def _judged(crop: RGB, expected: Box, criteria: Criteria, detector: Detector) ->
     if found is not None and (found.confidence >= SURE or verdict[0] is FaceOutcome.FACE_ELSEWHERE):
         return verdict
     around = turned_box(expected)
-    outcome, _, other = judge(detector.find(np.ascontiguousarray(crop[::-1, ::-1]), around), around, wanted)
+    outcome, _, other = judge(detector.find(_after_half_a_turn(crop), around), around, wanted)
     if outcome is not FaceOutcome.OK or other is None or not stands(other, found, crop.shape[1], crop.shape[0]):
         return verdict
     return FaceOutcome.UPSIDE_DOWN, f"a face at {other.confidence:.2f} after half a turn", turned(other)
+
+
+def _after_half_a_turn(crop: RGB) -> RGB:
+    # A copy of crop[::-1, ::-1]; numpy takes far longer to make it.
+    return cv2.rotate(crop, cv2.ROTATE_180).astype(np.uint8, copy=False)
 
 
 def _found_columns(found: Found, width: int, height: int) -> dict[str, object]:
@@ -182,7 +192,10 @@ def blur(rgb: RGB) -> float:
 
 def thumbnail_of(crop: bytes) -> bytes:
     """A JPEG of at most THUMBNAIL_SIDE pixels a side of a crop that was, or would have been, stored as JPEG."""
-    rgb = jpeg.pixels(crop, jpeg.read(crop))
+    return _thumbnail(jpeg.pixels(crop, jpeg.read(crop)))
+
+
+def _thumbnail(rgb: RGB) -> bytes:
     height, width = rgb.shape[:2]
     scale = min(1.0, THUMBNAIL_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
