@@ -39,7 +39,7 @@ class YuNet:
     threshold = 0.7
     licence = "MIT"
     input_side = INPUT_SIDE
-    milliseconds: float | None = 2.5
+    milliseconds: float | None = 1.9
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
         try:
