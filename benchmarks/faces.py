@@ -27,14 +27,14 @@ from components.faces import detectors
 from components.faces.detectors.yunet import INPUT_SIDE, WEIGHTS
 from components.faces.geometry import crop_place, cut
 from components.faces.judging import judge
-from components.faces.parameters import known_detectors
-from components.faces.verification import Criteria, WantedFace, verify_image
+from components.faces.parameters import Parameters, known_detectors
+from components.faces.verification import WantedFace, verify_image
 from fec.boxes import Box
 from fec.errors import ConfigurationError
 from fec.outcomes import FaceOutcome
 from fec.pixels import RGB, TooManyPixels, Unreadable, decode, encode_jpeg, upright
 
-CRITERIA = Criteria(min_confidence=0.7, max_pixels=100_000_000, min_crop_size=16, crop_quality=95)
+CRITERIA = Parameters("none", "train", min_confidence=0.7)
 SIDE = 1024
 STAGES = ("decode", "crop", "resize", "network", "encode")
 PEOPLE = ("astronaut", "camera")

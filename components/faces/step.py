@@ -62,12 +62,10 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
     from components.faces import work as shards
     from components.faces.detectors.weights import local_weights
     from components.faces.rejudging import BASIS, THRESHOLD, earlier
-    from components.faces.verification import Criteria
     from components.faces.verifiers import Setup, Verifiers
     from fec.progress import task_name, track
 
     p = parameters
-    criteria = Criteria(p.min_confidence, p.max_pixels, p.min_crop_size, p.crop_quality, p.crop, p.margin)
     planned = shards.planned_faces(storage, p.split, [item.shard for item in pending])
     work: list[Work] = []
     other = {name: value for name, value in p.settings.items() if name != "min_confidence"}
@@ -90,7 +88,7 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
     task = task_name("faces", p.split, p.group)
     with (
         local_weights(p.detector_weights) as weights,
-        Verifiers(Setup(p.detector, weights, criteria), p.workers, images_total) as verifiers,
+        Verifiers(Setup(p, weights), p.workers, images_total) as verifiers,
         track(task, faces_total, "faces") as progress,
     ):
         for todo in work:

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from components.faces.detectors import Detector, Found
-from components.faces.geometry import BOX, crop_place, cut, within
+from components.faces.geometry import crop_place, cut, within
 from components.faces.judging import SURE, judge, pose, stands, turned, turned_box
-from fec.boxes import CROP_EXPANSION, Box
+from components.faces.parameters import Parameters
+from fec.boxes import Box
 from fec.codecs import jpeg
 from fec.colour import to_srgb
 from fec.outcomes import FaceOutcome
@@ -43,18 +44,6 @@ class WantedFace:
 
 
 @dataclass(frozen=True)
-class Criteria:
-    """What a face must meet; the fields are those of ``Parameters``. ``min_confidence`` 0: the detector's own."""
-
-    min_confidence: float
-    max_pixels: int
-    min_crop_size: int
-    crop_quality: int
-    crop: str = BOX
-    margin: float = CROP_EXPANSION
-
-
-@dataclass(frozen=True)
 class Verdict:
     """A face's row, and its crop as JPEG if it is to be kept."""
 
@@ -65,7 +54,7 @@ class Verdict:
 def verify_image(
     data: bytes,
     wanted: Sequence[WantedFace],
-    criteria: Criteria,
+    criteria: Parameters,
     detector: Detector,
     limited: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[Verdict]:
@@ -112,7 +101,7 @@ class _View:
     exif_orientation: int
 
 
-def _verify_face(view: _View, face: WantedFace, criteria: Criteria, detector: Detector) -> Verdict:
+def _verify_face(view: _View, face: WantedFace, criteria: Parameters, detector: Detector) -> Verdict:
     height, width = view.rgb.shape[:2]
     place = crop_place(face.box, criteria.margin, criteria.crop, width, height)
     columns: dict[str, object] = {
@@ -146,7 +135,9 @@ def _verify_face(view: _View, face: WantedFace, criteria: Criteria, detector: De
     return Verdict(_row(face, outcome, detail, detector.name, **columns), encoded)
 
 
-def _judged(crop: RGB, expected: Box, criteria: Criteria, detector: Detector) -> tuple[FaceOutcome, str, Found | None]:
+def _judged(
+    crop: RGB, expected: Box, criteria: Parameters, detector: Detector
+) -> tuple[FaceOutcome, str, Found | None]:
     """The verdict on a crop; where it is not sure, the crop is looked at after half a turn as well."""
     wanted = criteria.min_confidence or detector.threshold
     verdict = judge(detector.find(crop, expected), expected, wanted)

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from components.faces import detectors, limits
+from components.faces.parameters import Parameters
 from components.faces.pool import Crashed, Pool
-from components.faces.verification import Criteria, Verdict, WantedFace, rejected, verify_image
+from components.faces.verification import Verdict, WantedFace, rejected, verify_image
 from fec.cores import available_cores
 from fec.errors import RunFailed
 from fec.outcomes import FaceOutcome
@@ -33,14 +34,16 @@ class ImageTask:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs to begin; called in it, gives the function that does the work."""
+    """What a worker needs to begin; called in it, gives the function that does the work.
 
-    detector: str
+    ``weights`` is the folder on this machine where those of ``criteria.detector`` are.
+    """
+
+    criteria: Parameters
     weights: str
-    criteria: Criteria
 
     def __call__(self) -> Callable[[ImageTask], list[Verdict]]:
-        detector = detectors.load(self.detector, self.weights)
+        detector = detectors.load(self.criteria.detector, self.weights)
         limits.limit_memory(self.criteria.max_pixels)
         limited = partial(limits.cpu_time, limits.seconds(self.criteria.max_pixels))
         return lambda task: verify_image(task.data, task.wanted, self.criteria, detector, limited)
@@ -55,7 +58,7 @@ class Verifiers:
 
     def __init__(self, setup: Setup, workers: int, images: int) -> None:
         self.setup = setup
-        detector = detectors.load(setup.detector, setup.weights)
+        detector = detectors.load(setup.criteria.detector, setup.weights)
         self.threshold = setup.criteria.min_confidence or detector.threshold
         count = min(workers or available_cores(), 1 + images // FEW_IMAGES)
         self._pool: Pool[ImageTask, list[Verdict]] = Pool(setup, count)
@@ -92,7 +95,7 @@ class Verifiers:
         else:
             how = signal.Signals(number).name if number else "it left; its message is in the log"
             detail = f"it ended the process twice ({how})"
-        return [rejected(face, FaceOutcome.UNREADABLE, detail, self.setup.detector) for face in task.wanted]
+        return [rejected(face, FaceOutcome.UNREADABLE, detail, self.setup.criteria.detector) for face in task.wanted]
 
     def __enter__(self) -> Self:
         return self

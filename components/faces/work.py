@@ -170,7 +170,7 @@ def _stored_crop(storage: Storage, directory: str, face: VerifiedFace) -> bytes 
 
 def _without_image(face: WantedFace, image: StoredImage, verifiers: Verifiers) -> VerifiedFace:
     detail = f"{image.outcome}: {image.detail}" if image.detail else str(image.outcome)
-    return rejected(face, FaceOutcome.NO_IMAGE, detail, verifiers.setup.detector).face
+    return rejected(face, FaceOutcome.NO_IMAGE, detail, verifiers.setup.criteria.detector).face
 
 
 def overlapped(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from components.faces.parameters import Parameters
 from components.faces.pool import Crashed, Pool
-from components.faces.verification import Criteria, WantedFace
+from components.faces.verification import WantedFace
 from components.faces.verifiers import MAX_KILLED, ImageTask, Verifiers
 from fec.boxes import Box
 from fec.errors import ConfigurationError, RunFailed
@@ -93,7 +94,7 @@ def faces(*images: bytes) -> list[VerifiedFace]:
     """The rows of images that do to their verifier what their bytes say."""
     box = Box(0.1, 0.2, 0.1, 0.2)
     tasks = [ImageTask(data, (WantedFace(f"face {n}", f"image {n}", box, "name"),)) for n, data in enumerate(images)]
-    with Verifiers(DeadlySetup("yunet", "", Criteria(0.7, 1000, 16, 95)), workers=1, images=100) as verifiers:
+    with Verifiers(DeadlySetup(Parameters("none", "train", max_pixels=1000), ""), workers=1, images=100) as verifiers:
         return [verdict.face for verdicts in verifiers.map(tasks) for verdict in verdicts]
 
 

@@ -12,9 +12,9 @@ from components.faces import detectors
 from components.faces.detectors import Detector, Found
 from components.faces.geometry import within
 from components.faces.judging import judge, pose
+from components.faces.parameters import Parameters
 from components.faces.verification import (
     THUMBNAIL_SIDE,
-    Criteria,
     Verdict,
     WantedFace,
     verify_image,
@@ -26,7 +26,7 @@ from fec.pixels import RGB, Picture, decode
 from tests.components.faces.scene import NOWHERE, PEOPLE, SCENES, encoded, face_box, photograph, smaller
 from tests.fec.profiles import rgb_profile
 
-CRITERIA = Criteria(min_confidence=0.7, max_pixels=10_000_000, min_crop_size=16, crop_quality=95)
+CRITERIA = Parameters("none", "train", min_confidence=0.7, max_pixels=10_000_000)
 URL = "http://pictures.example/a.jpg"
 EXIF_ORIENTATION = 0x0112
 
@@ -36,12 +36,12 @@ def yunet() -> Detector:
     return detectors.load("yunet")
 
 
-def verdicts(data: bytes, boxes: list[Box], detector: Detector, criteria: Criteria = CRITERIA) -> list[Verdict]:
+def verdicts(data: bytes, boxes: list[Box], detector: Detector, criteria: Parameters = CRITERIA) -> list[Verdict]:
     wanted = [WantedFace(face_id(URL, box), image_id(URL), box, crop_name(URL, box)) for box in boxes]
     return verify_image(data, wanted, criteria, detector)
 
 
-def verdict(data: bytes, box: Box, detector: Detector, criteria: Criteria = CRITERIA) -> Verdict:
+def verdict(data: bytes, box: Box, detector: Detector, criteria: Parameters = CRITERIA) -> Verdict:
     [only] = verdicts(data, [box], detector, criteria)
     return only
 
@@ -181,7 +181,7 @@ def test_a_truncated_image_is_unreadable(yunet: Detector) -> None:
 
 
 def test_an_image_of_too_many_pixels_is_not_decoded(yunet: Detector) -> None:
-    criteria = Criteria(0.7, 512 * 511, 16, 95)
+    criteria = replace(CRITERIA, max_pixels=512 * 511)
     face = verdict(encoded(photograph("astronaut")), face_box("astronaut"), yunet, criteria).face
     assert face.outcome is FaceOutcome.TOO_MANY_PIXELS
     assert face.detail == "512x512 JPEG: 262,144 pixels, allowed are 261,632"
@@ -208,7 +208,7 @@ def test_the_wanted_confidence_decides(yunet: Detector) -> None:
     data, box = encoded(photograph("astronaut")), face_box("astronaut")
     confidence = verdict(data, box, yunet).face.confidence
     assert confidence is not None and confidence < 0.99
-    strict = verdict(data, box, yunet, Criteria(0.99, 10_000_000, 16, 95)).face
+    strict = verdict(data, box, yunet, replace(CRITERIA, min_confidence=0.99)).face
     assert strict.outcome is FaceOutcome.LOW_CONFIDENCE
     assert strict.detail == f"best face {confidence:.2f}, wanted 0.99"
     assert strict.confidence == confidence
