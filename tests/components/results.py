@@ -1,5 +1,6 @@
 """What each step makes of one small fixed input, as a digest that no machine, clock or file format changes."""
 
+import gzip
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -122,6 +123,31 @@ RESULTS: Final[Mapping[str, Callable[[Storage], Any]]] = {
     "collect": _collect,
     "datagen": _datagen,
 }
+
+
+def downloaded(folder: Path) -> Any:
+    """What is kept of a few answers: by path the outcome, the status and the digest of what is stored."""
+    from components.download import step as download
+    from fec.segments import stored_images
+    from tests.components.download.site import JPEG, answer, plan, redirect, serve
+
+    pages = {
+        "/picture": answer(),
+        "/packed": answer(gzip.compress(JPEG, mtime=0), Content_Encoding="gzip"),
+        "/moved": redirect("/picture"),
+        "/gone": answer(status="404 Not Found"),
+        "/refused": answer(status="403 Forbidden"),
+        "/page": answer(b"<!doctype html><title>gone</title>", Content_Type="text/html"),
+        "/empty": answer(b""),
+    }
+    with serve() as site:
+        site.pages.update(pages)
+        root = str(folder / "fetched")
+        plan(root, [site.url(path) for path in pages])
+        download.run(download.Parameters(root=root, split=SPLIT, allow_network=("127.0.0.0/8",), attempts=1))
+    rows = stored_images(open_storage(root), SPLIT, 0).values()
+    kept = [(row.url.rpartition("/")[2], row.outcome, row.http_status, row.sha256, row.length) for row in rows]
+    return sorted(kept, key=lambda row: row[0])
 
 
 def train_numbers() -> list[float]:

@@ -15,7 +15,7 @@ import pytest
 
 from components.options import parameters_of
 from fec.storage import open_storage
-from tests.components.results import INPUTS, RESULTS, digest, made_root, report_page, train_numbers
+from tests.components.results import INPUTS, RESULTS, digest, downloaded, made_root, report_page, train_numbers
 
 RECORDED = Path(__file__).with_name("results.json")
 RECORD = bool(os.environ.get("FEC_RECORD_RESULTS"))
@@ -49,6 +49,10 @@ def held(step: str, inputs: str, results: Any, same: Callable[[Any, Any], bool] 
 
 def near(recorded: list[float], found: list[float]) -> bool:
     return len(recorded) == len(found) and np.allclose(recorded, found, rtol=1e-3, atol=1e-3)
+
+
+def test_other_originals_come_with_another_version(tmp_path: Path) -> None:
+    held("download", "", digest(downloaded(tmp_path)))
 
 
 def test_other_training_comes_with_another_version() -> None:
