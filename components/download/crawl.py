@@ -19,7 +19,7 @@ ACTIVE_HOSTS: Final = 256
 
 
 async def crawl(hosts: Iterable[Host], shared: Shared) -> None:
-    """Fetch everything wanted of ``hosts``; returns when ``shared.ended`` was called for every request.
+    """Fetch everything wanted of ``hosts``; returns when ``on_result`` was called for every request.
 
     Raises RunFailed for an outage, with ``not_asked`` as the outcome of what was asked while it lasted.
     """

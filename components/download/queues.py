@@ -80,7 +80,7 @@ class Queue:
     def _most_at_once(self) -> int:
         """One while the host has not answered and others wait to be heard, so that it waits for itself only."""
         held_back = not self._answered and self._shared.connections.contended
-        return 1 if held_back else self._shared.manners.connections_per_host
+        return 1 if held_back else self._shared.policy.connections_per_host
 
     def _wait(self) -> float:
         return max(self._waiting[0][0], self._pace.next) - asyncio.get_running_loop().time()
@@ -163,7 +163,7 @@ class Queue:
         attempts += 1
         self._shared.learn(self._key, request, answer)
         self._count(request, answer)
-        again = answer.outcome.transient and answer.repeatable and attempts < self._shared.manners.attempts
+        again = answer.outcome.transient and answer.repeatable and attempts < self._shared.policy.attempts
         if again and not self._shared.given_up(request.url):
             backoff = min(BACKOFF_MAX, BACKOFF_BASE * 2 ** (attempts - 1))
             wait = random.uniform(0, backoff)  # noqa: S311 - jitter

@@ -48,7 +48,7 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Manners:
+class CrawlPolicy:
     """``attempts`` an image gets in one run; ``connections`` to one host at a time, and to all."""
 
     attempts: int
@@ -65,7 +65,7 @@ class Client(Protocol):
 
 
 # Called once an image: the request, how it ended, and after how many attempts (0: not asked at all).
-Ended = Callable[[Request, Answer, int], Awaitable[None]]
+OnResult = Callable[[Request, Answer, int], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,19 @@ class Shared:
     """What the queues of one crawl share; ``robots`` is None where robots.txt is not obeyed."""
 
     def __init__(
-        self, client: Client, ended: Ended, manners: Manners, paces: Paces, weather: Weather, obey_robots: bool
+        self,
+        client: Client,
+        on_result: OnResult,
+        policy: CrawlPolicy,
+        paces: Paces,
+        weather: Weather,
+        obey_robots: bool,
     ) -> None:
-        self.fetch, self._ended, self.manners = client.fetch, ended, manners
+        self.fetch, self._on_result, self.policy = client.fetch, on_result, policy
         self.paces, self.weather = paces, weather
         self.robots = Robots(self.read_text) if obey_robots else None
         self._text = client.text
-        self.connections = Connections(manners.connections)
+        self.connections = Connections(policy.connections)
         self.failures: dict[str, int] = {}
         self.pending: list[Held] = []
         self.doubtful: dict[str, Request] = {}
@@ -99,7 +105,7 @@ class Shared:
     async def end(self, request: Request, answer: Answer, attempts: int) -> None:
         """Say how a request ended."""
         self.doubtful.pop(request.image_id, None)
-        await self._ended(request, answer, attempts)
+        await self._on_result(request, answer, attempts)
 
     async def release_pending(self) -> None:
         """Take the refusals of hosts that are done for what they are, now that another host has answered well."""

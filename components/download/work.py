@@ -34,7 +34,7 @@ from components.download.shards import (
     store,
     unfinished,
 )
-from components.download.shared import Host, Manners, Request, Shared
+from components.download.shared import CrawlPolicy, Host, Request, Shared
 from components.download.weather import Weather
 from fec import layout, tables
 from fec.done import read_done, read_markers
@@ -193,7 +193,7 @@ async def _crawl(
     with track(task_name("download", parameters.split, parameters.group), total, "images") as progress:
         _count_known(progress, shards)
 
-        async def ended(request: Request, answer: Answer, attempts: int) -> None:
+        async def on_result(request: Request, answer: Answer, attempts: int) -> None:
             shard = home[request.image_id]
             _note(crawled, keys[request.image_id], answer, request.image_id in stubborn)
             try:
@@ -209,11 +209,11 @@ async def _crawl(
         limits = Limits(
             parameters.timeout, parameters.connect_timeout, parameters.max_bytes, parameters.max_redirects, obey
         )
-        manners = Manners(parameters.attempts, parameters.connections_per_host, parameters.connections)
+        policy = CrawlPolicy(parameters.attempts, parameters.connections_per_host, parameters.connections)
         allowed = networks(parameters.allow_network)
         async with fetcher(allowed, limits, parameters.introduction, parameters.connections) as client:
             paces, weather = Paces(rates.planned, rates.other), Weather(parameters.outage_patience)
-            shared = Shared(client, ended, manners, paces, weather, obey)
+            shared = Shared(client, on_result, policy, paces, weather, obey)
             work = asyncio.ensure_future(crawl(_hosts(shards, keys, stubborn), shared))
             stopping = asyncio.ensure_future(stop.wait())
             sealing = asyncio.ensure_future(seal_now_and_then(storage, shards))

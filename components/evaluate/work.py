@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from components.evaluate import accuracy, raters, report, report_data
-from components.evaluate.accuracy import CHANCE
+from components.evaluate.accuracy import CHANCE, Score
 from components.evaluate.embedding import embedded, jpegs_of, load_network
 from components.evaluate.parameters import Parameters
 from fec import layout
@@ -35,25 +36,9 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     jpegs = jpegs_of(storage, records.paths, {face for answered in right + wrong for face in answered.triplet.faces})
     funnels = {split: read_funnel(storage, split) for split in SPLITS}
     shared = report_data.shared(storage)
-    metrics: dict[str, Any] = {
-        "run": parameters.run,
-        "triplet_accuracy": {name: score.accuracy for name, score in scores.items()},
-        "counts": {name: score.count for name, score in scores.items()},
-        "right": {name: score.right for name, score in scores.items()},
-        "interval_95": {name: score.interval if score.count else None for name, score in scores.items()},
-        "interval_95_wilson": {name: score.wilson if score.count else None for name, score in scores.items()},
-        "by_agreement": {
-            name: {"accuracy": score.accuracy, "count": score.count, "interval_95": score.interval}
-            for name, score in agreement.items()
-            if score.count
-        },
-        "raters": {name: {"accuracy": score.accuracy, "votes": score.count} for name, score in rated.items()},
-        "chance": CHANCE,
-        "by_pixels": pixel_baseline.accuracy,
-        "by_pixels_interval_95": pixel_baseline.interval if pixel_baseline.count else None,
+    metrics = _metrics(parameters.run, scores, agreement, rated, pixel_baseline, shared) | {
         "faces": len(found.embeddings),
         "funnel": {split: funnels[split].stages for split in SPLITS},
-        "shared": {"images": shared.images, "faces": shared.faces},
     }
     page = report.page(
         report.Content(
@@ -86,3 +71,32 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
         f"triplet accuracy {overall.right:,} of {overall.count:,} "
         f"(pixels alone {pixel_baseline.right:,}, chance a third)",
     )
+
+
+def _metrics(
+    run: str,
+    scores: Mapping[str, Score],
+    agreement: Mapping[str, Score],
+    rated: Mapping[str, Score],
+    pixel_baseline: Score,
+    shared: report_data.Shared,
+) -> dict[str, Any]:
+    """What ``metrics.json`` says of the accuracy, of the raters and of what the splits share."""
+    return {
+        "run": run,
+        "triplet_accuracy": {name: score.accuracy for name, score in scores.items()},
+        "counts": {name: score.count for name, score in scores.items()},
+        "right": {name: score.right for name, score in scores.items()},
+        "interval_95": {name: score.interval if score.count else None for name, score in scores.items()},
+        "interval_95_wilson": {name: score.wilson if score.count else None for name, score in scores.items()},
+        "by_agreement": {
+            name: {"accuracy": score.accuracy, "count": score.count, "interval_95": score.interval}
+            for name, score in agreement.items()
+            if score.count
+        },
+        "raters": {name: {"accuracy": score.accuracy, "votes": score.count} for name, score in rated.items()},
+        "chance": CHANCE,
+        "by_pixels": pixel_baseline.accuracy,
+        "by_pixels_interval_95": pixel_baseline.interval if pixel_baseline.count else None,
+        "shared": {"images": shared.images, "faces": shared.faces},
+    }

@@ -72,15 +72,7 @@ def verify(
     """
     directory = layout.faces_dir(split, shard)
     images = stored_images(storage, split, shard)
-    by_image: dict[str, list[WantedFace]] = {}
-    for face in wanted:
-        by_image.setdefault(face.image_id, []).append(face)
-    if missing := by_image.keys() - images.keys():
-        raise RunFailed(
-            f"{split} shard {shard}: {len(missing):,} of {len(by_image):,} planned images have not been tried, "
-            f"such as {min(missing)}: run download again"
-        )
-
+    by_image = _by_image(wanted, images, split, shard)
     with Journal(storage.workspace(directory) / "faces.jsonl") as journal:
         # From here on the folder is unfinished, whatever an earlier run with other parameters left in it.
         storage.delete(f"{directory}/{layout.DONE}")
@@ -122,6 +114,21 @@ def verify(
     digest = tables.verified_digest((face.face_id, face.outcome, face.crop_name, face.crop_sha256) for face in faces)
     counts = {"images": len({face.image_id for face in faces}), "faces": len(faces)}
     return Result(digest, counts | Counter(str(face.outcome) for face in faces), table_sha256)
+
+
+def _by_image(
+    wanted: Sequence[WantedFace], images: Mapping[str, StoredImage], split: str, shard: int
+) -> dict[str, list[WantedFace]]:
+    """The faces by their image; raises RunFailed where an image has not been tried."""
+    by_image: dict[str, list[WantedFace]] = {}
+    for face in wanted:
+        by_image.setdefault(face.image_id, []).append(face)
+    if missing := by_image.keys() - images.keys():
+        raise RunFailed(
+            f"{split} shard {shard}: {len(missing):,} of {len(by_image):,} planned images have not been tried, "
+            f"such as {min(missing)}: run download again"
+        )
+    return by_image
 
 
 def _replayed(

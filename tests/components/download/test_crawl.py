@@ -18,13 +18,13 @@ from components.download.answers import Answer, Limits
 from components.download.crawl import crawl
 from components.download.fetch import fetcher
 from components.download.pace import Paces
-from components.download.shared import Ended, Manners, Request, Shared
+from components.download.shared import CrawlPolicy, OnResult, Request, Shared
 from components.download.weather import Weather
 from fec.outcomes import ImageOutcome
 from tests.components.download.site import HOSTS, Hit, Page, Site, answer, in_turn, late, raw, redirect
 
 FAST = 2000.0
-MANNERS = Manners(attempts=3, connections_per_host=4, connections=16)
+POLICY = CrawlPolicy(attempts=3, connections_per_host=4, connections=16)
 LIMITS = Limits(timeout=3.0, connect_timeout=1.0, max_bytes=1 << 20, max_redirects=3)
 
 
@@ -44,8 +44,8 @@ class Host:
 
 async def crawled(
     hosts: Sequence[Host],
-    ended: Ended,
-    manners: Manners = MANNERS,
+    on_result: OnResult,
+    policy: CrawlPolicy = POLICY,
     limits: Limits = LIMITS,
     obey_robots: bool = False,
     patience: float = 5.0,
@@ -53,20 +53,20 @@ async def crawled(
 ) -> None:
     """Crawl ``hosts``, whose keys are their addresses."""
     rates = {host.key: host.rate for host in hosts}
-    async with fetcher(networks(["127.0.0.0/8"]), limits, "tests", manners.connections) as client:
-        common = Shared(client, ended, manners, Paces(rates, other), Weather(patience), obey_robots)
+    async with fetcher(networks(["127.0.0.0/8"]), limits, "tests", policy.connections) as client:
+        common = Shared(client, on_result, policy, Paces(rates, other), Weather(patience), obey_robots)
         await crawl([shared.Host(host.key, host.requests, host.good) for host in hosts], common)
 
 
-def run(hosts: Sequence[Host], manners: Manners = MANNERS, **more: Any) -> dict[str, tuple[Answer, int]]:
+def run(hosts: Sequence[Host], policy: CrawlPolicy = POLICY, **more: Any) -> dict[str, tuple[Answer, int]]:
     """How every image ended and after how many attempts, in the order of their ends."""
     results: dict[str, tuple[Answer, int]] = {}
 
-    async def ended(request: Request, answer: Answer, attempts: int) -> None:
+    async def on_result(request: Request, answer: Answer, attempts: int) -> None:
         assert request.image_id not in results
         results[request.image_id] = (answer, attempts)
 
-    asyncio.run(crawled(hosts, ended, manners, **more))
+    asyncio.run(crawled(hosts, on_result, policy, **more))
     assert set(results) == {request.image_id for host in hosts for request in host.requests}
     return results
 
@@ -108,10 +108,10 @@ def test_a_slow_host_holds_up_nobody(site: Site) -> None:
         Host(HOSTS[1], FAST, requests(site, HOSTS[1], 60)),
     ]
 
-    async def ended(request: Request, answer: Answer, attempts: int) -> None:
+    async def on_result(request: Request, answer: Answer, attempts: int) -> None:
         finished[request.image_id] = time.monotonic() - started
 
-    asyncio.run(crawled(hosts, ended))
+    asyncio.run(crawled(hosts, on_result))
     assert max(at for name, at in finished.items() if name.startswith(HOSTS[1])) < min(
         at for name, at in finished.items() if name.startswith(HOSTS[0])
     )
@@ -124,7 +124,7 @@ def test_hosts_that_never_answered_leave_half_of_the_connections_to_the_rest(sit
     silent = [Host(host, FAST, requests(site, host, 2, "/hangs")) for host in HOSTS[:4]]
     # 4 silent hosts with 2 connections each would have all of the 8.
     quick = Host(HOSTS[4], FAST, requests(site, HOSTS[4], 40))
-    results = run([quick, *silent], Manners(1, 4, 8), limits=Limits(2.0, 1.0, 1 << 20, 1))
+    results = run([quick, *silent], CrawlPolicy(1, 4, 8), limits=Limits(2.0, 1.0, 1 << 20, 1))
     last = [hit.at for hit in site.log if hit.host == HOSTS[4]][-1]
     assert last - site.log[0].at < 1.8
     assert outcomes(results) == {ImageOutcome.FETCHED: 40, ImageOutcome.TIMED_OUT: 8}
@@ -142,7 +142,7 @@ def test_no_host_gets_more_connections_than_allowed(site: Site) -> None:
         await answer()(hit, out)
 
     site.default = page
-    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 20))], Manners(3, 3, 16))
+    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 20))], CrawlPolicy(3, 3, 16))
     assert most == 3
 
 
@@ -150,7 +150,7 @@ def test_the_delay_follows_latency_and_no_quick_error_shortens_it(site: Site) ->
     for number in range(8):
         site.pages[f"/{number}"] = late(0.4, answer())
     site.default = answer(b"", "404 Not Found")
-    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 16))], Manners(3, 8, 16))
+    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 16))], CrawlPolicy(3, 8, 16))
     # By the eighth answer the delay is near 0.4 / TARGET_CONCURRENCY, and the 404s that follow keep it.
     assert statistics.median(gaps(site.log[8:])) > 0.1
 
@@ -159,7 +159,7 @@ def test_quick_images_shorten_the_delay_again(site: Site) -> None:
     site.default = answer()
     for number in range(4):
         site.pages[f"/{number}"] = late(0.3, answer())
-    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 40))], Manners(3, 8, 16))
+    run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 40))], CrawlPolicy(3, 8, 16))
     assert statistics.median(gaps(site.log[-10:])) < 0.1
 
 
@@ -219,7 +219,7 @@ def test_a_host_that_asks_for_a_day_is_left_to_the_next_run(site: Site) -> None:
     assert time.monotonic() - started < 5
     assert outcomes(results).keys() == {ImageOutcome.RATE_LIMITED, ImageOutcome.NOT_ASKED}
     # An outcome for each that was asked, and only for those.
-    assert outcomes(results)[ImageOutcome.RATE_LIMITED] == len(site.log) <= MANNERS.connections_per_host
+    assert outcomes(results)[ImageOutcome.RATE_LIMITED] == len(site.log) <= POLICY.connections_per_host
     assert "asked for 86400 s of rest" in results[f"{HOSTS[0]}/499"][0].detail
 
 
@@ -230,7 +230,7 @@ def test_a_host_that_only_fails_is_not_hammered(site: Site, quick: None, page: P
     assert len(results) == 500
     assert all(ended.outcome.transient for ended, _ in results.values())
     # aiohttp sends a request once more if a connection it used before turns out to be closed.
-    assert len(site.log) <= 2 * (shared.FAILURES_IN_A_ROW + MANNERS.connections_per_host)
+    assert len(site.log) <= 2 * (shared.FAILURES_IN_A_ROW + POLICY.connections_per_host)
     assert results[f"{HOSTS[0]}/499"][0].detail == "20 requests in a row failed at its host"
     assert results[f"{HOSTS[0]}/499"][1] == 0
 
@@ -248,7 +248,7 @@ def test_a_hiccup_of_a_few_seconds_does_not_give_a_host_up(site: Site, monkeypat
         await answer()(hit, out)
 
     site.default = page
-    results = run([Host(HOSTS[0], 100.0, requests(site, HOSTS[0], 60))], Manners(6, 4, 16))
+    results = run([Host(HOSTS[0], 100.0, requests(site, HOSTS[0], 60))], CrawlPolicy(6, 4, 16))
     assert outcomes(results)[ImageOutcome.FETCHED] >= 45
     assert not any(ended.detail.startswith("left to the next run") for ended, _ in results.values())
 
@@ -256,10 +256,10 @@ def test_a_hiccup_of_a_few_seconds_does_not_give_a_host_up(site: Site, monkeypat
 def test_a_failing_consumer_ends_the_crawl(site: Site) -> None:
     site.default = answer()
 
-    async def ended(request: Request, answer: Answer, attempts: int) -> None:
+    async def on_result(request: Request, answer: Answer, attempts: int) -> None:
         raise OSError("the disk is gone")
 
     with pytest.raises(ExceptionGroup) as caught:
-        asyncio.run(crawled([Host(HOSTS[0], 10.0, requests(site, HOSTS[0], 100))], ended))
+        asyncio.run(crawled([Host(HOSTS[0], 10.0, requests(site, HOSTS[0], 100))], on_result))
     assert caught.group_contains(OSError, match="the disk is gone")
     assert len(site.log) < 10
