@@ -37,11 +37,17 @@ class Request:
 
 @dataclass
 class Site:
-    """A running server. ``requests`` is its access log, in order of arrival."""
+    """A running server. ``requests`` is its access log, in the order in which it was done with them."""
 
     scenario: Scenario
     origins: tuple[str, ...]
     requests: list[Request] = field(default_factory=list)
+    _under_way: set[int] = field(default_factory=set)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is done with every request that has come, so that the log is whole."""
+        return not self._under_way
 
     def write_csvs(self, folder: Path) -> dict[str, Path]:
         """Write the annotations of both splits as FEC publishes them; gives their paths by split."""
@@ -71,8 +77,12 @@ def serve(scenario: Scenario, port: int = 0) -> Iterator[Site]:
             path = unquote(self.path)
             moved = path.startswith(_MOVED + "/")
             page = pages.get(path.removeprefix(_MOVED))
-            status = _answer(self, page, seen, moved)
-            site.requests.append(Request(self.headers.get("Host", ""), path, status))
+            site._under_way.add(id(self))
+            try:
+                status = _answer(self, page, seen, moved)
+                site.requests.append(Request(self.headers.get("Host", ""), path, status))
+            finally:
+                site._under_way.discard(id(self))
 
         def log_message(self, format: str, *args: object) -> None:
             pass
