@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import runpy
 import sys
@@ -26,9 +27,19 @@ def become(name: str, flags: Sequence[str]) -> None:
     """Run the program in this process; raises ConfigurationError for another name or without Tensor2Tensor."""
     if name not in PROGRAMS:
         raise ConfigurationError(f"program {name!r}: expected one of {', '.join(PROGRAMS)}, then its flags")
+    _keep_the_log_of_tensorflow()
     compat.mend()
     sys.argv = [f"t2t-{name}", f"--t2t_usr_dir={USR_DIR}", *flags]
     runpy.run_module(PROGRAMS[name], run_name="__main__", alter_sys=True)
+
+
+def _keep_the_log_of_tensorflow() -> None:
+    """Have TensorFlow's lines look as they do without our log: losses and evaluations are read from them."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(handler)
+    logger.propagate = False
 
 
 def watch(
