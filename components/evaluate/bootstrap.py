@@ -44,7 +44,7 @@ def _pulls(right: NDArray[Any], groups: Mapping[str, NDArray[Any]], photographs:
     numbers: dict[str, int] = {}
     rows, columns = [], []
     for triplet, names in enumerate(photographs):
-        for name in set(names):
+        for name in dict.fromkeys(names):
             rows.append(triplet)
             columns.append(numbers.setdefault(name, len(numbers)))
     pulls = np.zeros((len(numbers), len(groups)))

@@ -13,9 +13,12 @@ from fec.progress import event, task_name, track
 from tests.screen import Terminal
 
 WORK = """
+import time
 from fec.progress import event, track
 with track("download shard 3", 2000, "images") as progress:
     for number in range(2000):
+        if number == 1000:
+            time.sleep(0.5)  # some frames of the display, also on a busy machine
         progress.advance(outcome="gone" if number % 4 else "fetched")
 event("note", "all there")
 """

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -56,6 +60,23 @@ def test_triplets_that_share_photographs_say_less_than_as_many_that_share_none()
     alone = scores(triplets, answers, {face: face for triplet in triplets for face in triplet.faces})["overall"]
     low, high = alone.interval
     assert 0.022 <= (high - low) / 2 <= 1.85 * 0.022
+
+
+def test_an_interval_is_the_same_in_every_process() -> None:
+    """Python's own order of a set is another in each."""
+    work = (
+        "from components.evaluate.accuracy import *\n"
+        "triplets = [EvalTriplet((f's{n % 4}', f'b{n}', f'c{n}'), 1, 1) for n in range(40)]\n"
+        "photographs = {face: face for triplet in triplets for face in triplet.faces}\n"
+        "print(scores(triplets, [n % 2 for n in range(40)], photographs)['overall'].interval)"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", work], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
 
 
 def test_no_wrong_answer_is_no_certainty() -> None:
