@@ -10,7 +10,7 @@ DEMO_ROOT ?= demo-root
 WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e
 
-.PHONY: help demo test test-one test-kill record-results e2e lint format types hooks ci compile wheel install clean
+.PHONY: help demo test test-one test-kill record-results e2e lint format types hooks ci compile docs wheel install clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ ci: ## everything that must hold, as CI does it on a bare Debian 12
 
 compile: $(DEV) ## fec_pipeline.yaml, for Kubeflow Pipelines: make compile REGISTRY=ghcr.io/me
 	$(BIN)/fec compile -o fec_pipeline.yaml --registry "$(REGISTRY)"
+
+docs: $(DEV) ## the documentation as a site, build/site/docs/index.html
+	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs . build/site
 
 wheel: $(DEV) ## dist/*.whl
 	$(BIN)/python -m build --wheel
