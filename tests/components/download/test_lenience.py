@@ -14,13 +14,14 @@ from fec.outcomes import ImageOutcome, Kind
 from fec.segments import read_original
 from fec.storage import open_storage
 from tests.components.download.site import HOSTS, JPEG, Hit, Page, Site, answer, head, parameters, plan, raw, stored
+from tests.components.download.test_fetch import fetch
 
 BODY = JPEG + bytes(3000) + b"end"
 LENGTH = f"Content-Length: {len(BODY)}\r\n"
 
 
 def said(lines: str, body: bytes = BODY) -> Page:
-    return raw(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + body)
+    return raw(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode("latin-1") + body)
 
 
 def packed(wbits: int) -> bytes:
@@ -32,10 +33,16 @@ def arrow(codec: str) -> bytes:
     return bytes(pa.compress(BODY, codec=codec, asbytes=True))
 
 
+def chunks(body: bytes) -> bytes:
+    """``body`` in two chunks."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:1000], body[1000:])) + b"0\r\n\r\n"
+
+
 def encoded(name: str, body: bytes = BODY) -> Page:
     return answer(body, Content_Encoding=name)
 
 
+CHUNKS = chunks(BODY)
 F, GONE, REFUSED = ImageOutcome.FETCHED, ImageOutcome.GONE, ImageOutcome.REFUSED
 BROKEN, LATER, ERROR = ImageOutcome.CONNECTION_FAILED, ImageOutcome.RATE_LIMITED, ImageOutcome.SERVER_ERROR
 FINAL, OURS, TRANSIENT = Kind.FINAL, Kind.OURS, Kind.TRANSIENT
@@ -71,7 +78,36 @@ ANSWERS: dict[str, tuple[Page, ImageOutcome, Kind, int, bytes | None]] = {
     "zstd": (encoded("zstd", arrow("zstd")), F, FINAL, 1, BODY),
     "an unknown encoding": (encoded("lz5", b"\1\2" + BODY), ImageOutcome.UNDECODABLE, FINAL, 1, None),
     "gzip that breaks off": (encoded("gzip", packed(31)[:-9]), BROKEN, TRANSIENT, 3, None),
+    **{
+        name: (said(lines, body), F, FINAL, 1, BODY)
+        for name, lines, body in (
+            ("two equal lengths", LENGTH + LENGTH, BODY),
+            ("two equal lengths in one", f"Content-Length: {len(BODY)}, {len(BODY)}\r\n", BODY),
+            ("a length beside chunks", f"Transfer-Encoding: chunked\r\n{LENGTH}", CHUNKS),
+            ("a wrong length beside chunks", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", CHUNKS),
+            ("an empty length", "Content-Length: \r\n", BODY),
+            ("no encoding of the transfer", f"Transfer-Encoding: identity\r\n{LENGTH}", BODY),
+            ("gzip as an encoding of the transfer", "Transfer-Encoding: gzip, chunked\r\n", chunks(packed(31))),
+            ("bytes after the body", LENGTH, BODY + b"HTTP/1.1 200 OK\r\n\r\n" + JPEG),
+            ("bytes after chunks", "Transfer-Encoding: chunked\r\n", CHUNKS + b"and more"),
+            ("chunks between line feeds", "Transfer-Encoding: chunked\r\n", CHUNKS.replace(b"\r\n", b"\n")),
+            ("chunks with notes", "Transfer-Encoding: chunked\r\n", CHUNKS.replace(b"\r\n", b" ;a=b\r\n", 1)),
+            ("chunks and a trailer", "Transfer-Encoding: chunked\r\n", CHUNKS[:-2] + b"A: b\r\n\r\n"),
+            ("a line without a colon", f"what is this\r\n{LENGTH}", BODY),
+            ("a name that is none", f": a\r\nX\xe9 y: b\r\n{LENGTH}", BODY),
+            ("a NUL in a header", f"X: \0\r\n{LENGTH}", BODY),
+            ("a header over two lines", f"X: a\r\n b\r\n{LENGTH}", BODY),
+            ("1,000 headers", "X: a\r\n" * 1000 + LENGTH, BODY),
+        )
+    },
+    **{
+        f"status line {line}": (raw(f"{line}\r\n{LENGTH}\r\n".encode() + BODY), F, FINAL, 1, BODY)
+        for line in ("HTTP/1.2 200 OK", "HTTP/2 200", "http/1.1 200 ok", "HTTP/1.1  200  OK", "\r\nHTTP/1.1 200 OK")
+    },
     "two lengths": (said(f"{LENGTH}Content-Length: 5\r\n"), BROKEN, TRANSIENT, 3, None),
+    "chunks that are none": (said("Transfer-Encoding: chunked\r\n"), BROKEN, TRANSIENT, 3, None),
+    "chunks that break off": (said("Transfer-Encoding: chunked\r\n", CHUNKS[:-5]), BROKEN, TRANSIENT, 3, None),
+    "a head without end": (raw(b"HTTP/1.1 200 OK\r\nA: " + b"a" * 400_000), BROKEN, TRANSIENT, 3, None),
     "a body that breaks off": (said(LENGTH, BODY[:-1]), BROKEN, TRANSIENT, 3, None),
     "404 that asks for a rest": (answer(b"", "404 Not Found", Retry_After="9"), GONE, FINAL, 1, None),
     "403 that asks for a rest": (answer(b"", "403 Forbidden", Retry_After="9"), REFUSED, OURS, 1, None),
@@ -131,3 +167,34 @@ def test_a_picture_that_nobody_asked_for_is_nobodys(site: Site, tmp_path: Path, 
     assert {image.outcome for image in images.values()} == {F}
     for url, image in images.items():
         assert read_original(storage, "train", 0, image) == JPEG + f"/{url.rpartition('/')[2]}".encode()
+
+
+def test_a_connection_on_which_anything_was_odd_is_not_used_again(site: Site) -> None:
+    """In pieces of one byte, so that nothing depends on what comes together."""
+
+    def page(lines: str, body: bytes) -> Page:
+        async def drip(hit: Hit, out: asyncio.StreamWriter) -> None:
+            for byte in f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + body:
+                out.write(bytes([byte]))
+                await out.drain()
+
+        return drip
+
+    ports: list[int] = []
+
+    def noted(then: Page) -> Page:
+        async def page(hit: Hit, out: asyncio.StreamWriter) -> None:
+            ports.append(out.get_extra_info("peername")[1])
+            await then(hit, out)
+
+        return page
+
+    length = f"Content-Length: {len(JPEG)}\r\n"
+    odd = [page(length + length, JPEG), page("?\r\n" + length, JPEG), page(length, JPEG + b"more")]
+    good = [page("Transfer-Encoding: chunked\r\n", chunks(JPEG)), page(length, JPEG)]
+    for number, one in enumerate([*good, *odd]):
+        site.pages[f"/{number}"] = noted(one)
+    got = fetch(*(site.url(f"/{number % 5}") for number in range(10)))
+    assert [one.data for one in got] == [JPEG] * 10
+    assert len(set(ports[:3])) == 1  # the good ones, and the odd one after them
+    assert len(set(ports)) == 6
