@@ -8,6 +8,7 @@ from pathlib import Path
 from kfp import compiler
 
 from pipelines.graph import limits
+from pipelines.graph.chain import SECONDS_A_POD, longest_chain
 from pipelines.graph.options import CompileOptions
 from pipelines.pipeline import pipeline
 
@@ -25,7 +26,7 @@ def main() -> None:
         heads = ("groups", "file", "pods", "argument", "installation", "bytes a pod", "spec", "state", "of 1 MiB")
         print("".join(f"{head:>{width}}" for head, width in zip(heads, WIDTHS, strict=True)))
         for installation in (limits.STOCK, limits.PLAIN):
-            for groups in (2, 22, 66, 110):
+            for groups in (2, 22, 66, 80, 110):
                 load = limits.load(package, groups, installation)
                 share = (load.spec_bytes + load.state_bytes) / limits.MAX_WORKFLOW_BYTES
                 cells = (
@@ -42,6 +43,8 @@ def main() -> None:
                 print("".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True)))
             most = limits.most(package, 1000, installation)
             print(f"{installation.name}: {most} groups fit, with a tenth of the tasks tried twice")
+        chain = longest_chain(package)
+        print(f"{chain} pods one upon the other: {chain * SECONDS_A_POD / 60:.1f} minutes where there is little to do")
 
 
 if __name__ == "__main__":

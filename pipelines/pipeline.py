@@ -19,7 +19,7 @@ from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
 from pipelines.graph import spot
-from pipelines.graph.definitions import deduplicate, described, require
+from pipelines.graph.definitions import deduplicate, described, require, shorten_channels
 from pipelines.graph.form import CLUSTER, PlacementParameters, RunParameters, descriptions
 from pipelines.graph.options import T2T, CompileOptions
 from pipelines.graph.tasks import Placement, data_task, evaluate_task, summary_task, train_task
@@ -94,7 +94,7 @@ def pipeline(compiled: CompileOptions) -> Any:
             data_task(task, compiled, Placement(image, cpu, memory, data_node_selector, data_tolerations))
 
         def prepared(split: str, annotations: Any, num_shards: Any, other_shards: Any, *, after: Any = None) -> Any:
-            """From the annotations of one split to its records: the last task, and the one that has the triplets."""
+            """From the annotations of one split to its records: its faces, its records, and what has the triplets."""
             planned = plan(
                 root=root,
                 split=split,
@@ -140,19 +140,20 @@ def pipeline(compiled: CompileOptions) -> Any:
             ) as record_group:
                 written = datagen(root=root, split=split, group=record_group, image_size=image_size, options=options)
                 on_data_nodes(written, datagen_cpu, datagen_memory)
-            return written, collected.outputs["triplets"]
+            return verified, written, collected.outputs["triplets"]
 
         with _ended_by_a_summary(root, data_image, compiled):
-            train_records, train_triplets = prepared(TRAIN, train_csv, num_train_shards, num_eval_shards)
-            # One after the other: a host with images of both splits is asked at its rate, not at twice that.
-            eval_records, eval_triplets = prepared(
-                EVAL, eval_csv, num_eval_shards, num_train_shards, after=train_records
+            train_faces, train_records, train_triplets = prepared(TRAIN, train_csv, num_train_shards, num_eval_shards)
+            # One after the other: a host with images of both splits is asked at its rate, not at twice that, and what
+            # train has fetched is not fetched again. The records of train are written meanwhile.
+            _, eval_records, eval_triplets = prepared(
+                EVAL, eval_csv, num_eval_shards, num_train_shards, after=train_faces
             )
             if not compiled.placement:
                 train_image, evaluate_image = compiled.train_image, compiled.evaluate_image
             on_train_nodes = Placement(train_image, train_cpu, train_memory, train_node_selector, train_tolerations)
             if compiled.trainer == T2T:
-                problem = t2t_datagen(root=root, image_size=image_size).after(eval_records)
+                problem = t2t_datagen(root=root, image_size=image_size).after(train_records, eval_records)
                 last = t2t_train(
                     root=root, problem=problem.output, hparams_set=model, train_steps=train_steps, seed=seed
                 )
@@ -172,7 +173,7 @@ def pipeline(compiled: CompileOptions) -> Any:
                     learning_rate=learning_rate,
                     seed=seed,
                     options=options,
-                ).after(eval_records)
+                ).after(train_records, eval_records)
                 train_task(trained, compiled, on_train_nodes, accelerator_type, accelerator_count)
                 last = evaluate(
                     root=root,
@@ -192,7 +193,7 @@ def pipeline(compiled: CompileOptions) -> Any:
     made = deduplicate(dsl.pipeline(name="fec")(fec))
     if compiled.placement and not compiled.has_images:
         require(made, IMAGES)
-    return made
+    return shorten_channels(made) if compiled.placement else made
 
 
 def _ended_by_a_summary(root: Any, image: Any, options: CompileOptions) -> contextlib.AbstractContextManager[Any]:

@@ -11,6 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from google.protobuf import json_format
+
+# What KFP puts before the name of a value that it brings into a graph.
+CHANNEL: Final = "pipelinechannel--"
 _SPACES: Final = re.compile(" {2,}")
 # Names of the shell line that starts a component, which every task carries several times.
 _SHORTER: Final = {"ephemeral_component.py": "c.py", "program_path": "p", "\n\n": "\n"}
@@ -53,6 +57,31 @@ def deduplicate(pipeline: Any) -> Any:
     return pipeline
 
 
+def shorten_channels(pipeline: Any) -> Any:
+    """Call a parameter of the pipeline by its name in every graph, without KFP's prefix, in place; returns it.
+
+    As in a graph that says what it takes: each iteration carries the names of all it is given. In a container's
+    placeholders, and for a loop's items, the prefix stays, since parts of the backend and the local runner look for it.
+    """
+    spec = pipeline.pipeline_spec
+    short = {CHANNEL + name: name for name in spec.root.input_definitions.parameters}
+    graphs = {name for name, component in spec.components.items() if component.HasField("dag")}
+    for name in graphs:
+        _rename(spec.components[name].input_definitions.parameters, short)
+    for graph in (spec.root, *(spec.components[name] for name in graphs)):
+        for task in graph.dag.tasks.values():
+            for value in task.inputs.parameters.values():
+                if value.component_input_parameter in short:
+                    value.component_input_parameter = short[value.component_input_parameter]
+            if task.component_ref.name in graphs:
+                _rename(task.inputs.parameters, short)
+    for platform in pipeline.platform_spec.platforms.values():
+        settings = _with_names(json_format.MessageToDict(platform), short)
+        platform.Clear()
+        json_format.ParseDict(settings, platform)
+    return pipeline
+
+
 def described(about: str, parameters: Mapping[str, str], returns: str) -> str:
     """A docstring as KFP reads it: what a pipeline does, each parameter's description by name, what it gives."""
     lines = [f"    {name}: {help[:1].upper()}{help[1:]}." for name, help in parameters.items()]
@@ -65,6 +94,21 @@ def require(pipeline: Any, names: Iterable[str]) -> None:
         definition = pipeline.pipeline_spec.root.input_definitions.parameters[name]
         definition.ClearField("default_value")
         definition.is_optional = False
+
+
+def _rename(named: Any, names: Mapping[str, str]) -> None:
+    for name in [name for name in named if name in names]:
+        named[names[name]].CopyFrom(named[name])
+        del named[name]
+
+
+def _with_names(value: Any, names: Mapping[str, str]) -> Any:
+    """JSON with each text that is in ``names`` exchanged."""
+    if isinstance(value, dict):
+        return {key: _with_names(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_names(inner, names) for inner in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _leave_out_what_the_form_says(component: Any, uses: Iterable[Any]) -> None:

@@ -68,9 +68,10 @@ def test_the_splits_are_prepared_side_by_side_in_the_graph_and_one_after_the_oth
     for name, split, others in (("plan", "train", "num_eval_shards"), ("plan-2", "eval", "num_train_shards")):
         given = tasks[name].inputs.parameters
         assert given["split"].runtime_value.constant.string_value == split
-        assert given["other_shards"].component_input_parameter == f"pipelinechannel--{others}"
-    assert list(tasks["plan-2"].dependent_tasks) == [loop_named(spec, "train data: write records")]
-    assert loop_named(spec, "eval data: write records") in tasks["train"].dependent_tasks
+        assert given["other_shards"].component_input_parameter == others
+    assert list(tasks["plan-2"].dependent_tasks) == [loop_named(spec, "train data: download, check faces")]
+    records = {loop_named(spec, f"{split} data: write records") for split in ("train", "eval")}
+    assert records < set(tasks["train"].dependent_tasks)
 
 
 def loop_named(spec: Any, name: str) -> str:

@@ -1,10 +1,10 @@
 """Definitions that are equal are merged, and only those."""
 
-from typing import Any
+from typing import Any, List  # noqa: UP035  # as kfp reads it
 
 from kfp import dsl, kubernetes
 
-from pipelines.graph.definitions import deduplicate
+from pipelines.graph.definitions import CHANNEL, deduplicate, shorten_channels
 
 
 @dsl.component(base_image="python:3.11")
@@ -69,3 +69,37 @@ def test_every_reference_leads_somewhere() -> None:
     for component in [spec.root, *spec.components.values()]:
         assert not component.executor_label or component.executor_label in executors
         assert all(task.component_ref.name in spec.components for task in component.dag.tasks.values())
+
+
+@dsl.component(base_image="python:3.11")
+def numbers() -> List[str]:  # noqa: UP006
+    return ["1"]
+
+
+@dsl.component(base_image="python:3.11")
+def both(number: str, other: str) -> str:
+    return number + other
+
+
+def test_a_parameter_has_one_name_in_every_graph_and_a_placeholder_keeps_its_prefix() -> None:
+    @dsl.pipeline(name="shortened")
+    def shortened(other: str, memory: str, labels: dict) -> None:  # type: ignore[type-arg]
+        with dsl.ParallelFor(numbers().output) as number:
+            task = both(number=number, other=other).set_memory_limit(memory)
+            task.register_pipeline_channels([memory])
+            kubernetes.add_node_selector_json(task, labels)
+
+    spec = shorten_channels(deduplicate(shortened)).pipeline_spec
+    loop = spec.components["comp-for-loop-1"]
+    assert {"other", "memory", "labels"} < set(loop.input_definitions.parameters)
+    assert all(
+        value.component_input_parameter in loop.input_definitions.parameters
+        for value in loop.dag.tasks["both"].inputs.parameters.values()
+    )
+    assert loop.dag.tasks["both"].inputs.parameters[f"{CHANNEL}memory"].component_input_parameter == "memory"
+    resources = spec.deployment_spec["executors"]["exec-both"]["container"]["resources"]
+    assert resources["resourceMemoryLimit"] == f"{{{{$.inputs.parameters['{CHANNEL}memory']}}}}"
+    iterator = spec.root.dag.tasks["for-loop-1"].parameter_iterator
+    assert iterator.item_input.startswith(CHANNEL)
+    selector = shortened.platform_spec.platforms["kubernetes"].deployment_spec.executors["exec-both"]["nodeSelector"]
+    assert selector["nodeSelectorJson"]["componentInputParameter"] == "labels"
