@@ -62,6 +62,18 @@ MEANING: Final = {
     "several_faces": "More than one face where the list says.",
     "upside_down": "A face that stands on its head.",
 }
+# The sections by their anchors, in order.
+SECTIONS: Final = {
+    "left": "What was left",
+    "outcomes": "What became of each",
+    "kept": "Some that were kept",
+    "thrown-away": "Some that were thrown away",
+    "training": "Training",
+    "accuracy": "Accuracy by type and by agreement",
+    "triplets": "Some eval triplets",
+    "limits": "What this does not say",
+    "provenance": "Where it comes from",
+}
 _NAMES: Final = {
     "overall": "all triplets",
     "one_class": "one-class",
@@ -118,6 +130,7 @@ def page(content: Content) -> str:
     template = _environment().get_template("page.html")
     return template.render(
         values,
+        sections=SECTIONS,
         splits=SPLITS,
         score=score,
         answered_pixel_baseline=pixel_baseline.accuracy is not None and pixel_baseline.above_chance,
@@ -138,7 +151,7 @@ def page(content: Content) -> str:
 def _environment() -> Environment:
     """That of the template: everything is escaped but what charts draw, and a name it does not know is an error."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -46,6 +46,7 @@ class Shared:
 class ShownCrop:
     """A crop to show: a small JPEG, what became of it and why, and the host it came from."""
 
+    face_id: str
     jpeg: bytes
     outcome: str
     caption: str
@@ -66,8 +67,10 @@ class AnsweredTriplet:
 
 @dataclass(frozen=True)
 class ShownTriplet:
-    """An eval triplet to show: three JPEGs, the annotators' odd one out and the model's (0: a tie)."""
+    """An eval triplet to show, ``name`` telling it from others: three JPEGs, the annotators' odd one out and the
+    model's (0: a tie)."""
 
+    name: str
     faces: tuple[bytes, bytes, bytes]
     odd_one_out: int
     answer: int
@@ -129,7 +132,7 @@ def accepted_crops(storage: Storage) -> list[ShownCrop]:
         except FileNotFoundError:
             raise RunFailed(f"{path} is missing: run the faces step again") from None
         if small:
-            crops.append(ShownCrop(small, face.outcome, f"{face.confidence:.2f}", sample.host))
+            crops.append(ShownCrop(face.face_id, small, face.outcome, f"{face.confidence:.2f}", sample.host))
     return crops
 
 
@@ -139,7 +142,8 @@ def rejected_crops(storage: Storage) -> list[ShownCrop]:
     for sample in _sample(storage, SHOWN_CROPS, lambda face: face.outcome is not FaceOutcome.OK):
         small = _small(sample.face.thumbnail or b"")
         if small:
-            crops.append(ShownCrop(small, sample.face.outcome, _bounded(sample.face.detail), sample.host))
+            face = sample.face
+            crops.append(ShownCrop(face.face_id, small, face.outcome, _bounded(face.detail), sample.host))
     return crops
 
 
@@ -158,9 +162,9 @@ def chosen_triplets(
 def shown(answered: Sequence[AnsweredTriplet], jpegs: Mapping[str, bytes]) -> list[ShownTriplet]:
     """``answered`` with their faces, which ``jpegs`` has by id, made small."""
     result = []
-    for one in answered:
+    for number, one in enumerate(answered, start=1):
         a, b, c = (_small(jpegs[face]) or b"" for face in one.triplet.faces)
-        result.append(ShownTriplet((a, b, c), one.triplet.odd_one_out, one.answer))
+        result.append(ShownTriplet(f"{number}", (a, b, c), one.triplet.odd_one_out, one.answer))
     return result
 
 

@@ -62,8 +62,8 @@ def content(text: str) -> report.Content:
         raters={name: Score(0, 0) for name in ("overall", "one_class", "two_class", "three_class")},
         pixel_baseline=Score(0, 0),
         shared=Shared(1, 0),
-        accepted=[ShownCrop(b"\xff\xd8", text, text, text)],
-        rejected=[ShownCrop(b"\xff\xd8", text, text, text)],
+        accepted=[ShownCrop(text, b"\xff\xd8", text, text, text)],
+        rejected=[ShownCrop(text, b"\xff\xd8", text, text, text)],
         shown_triplets=([], []),
         history=History([], [], []),
         provenance={text: text},
@@ -131,7 +131,7 @@ def test_every_outcome_has_a_meaning_on_the_page() -> None:
 def test_the_page_refers_to_nothing_outside_itself(finished_root: Path) -> None:
     page = Page(Path(run(Parameters(root=str(finished_root), run=RUN))).read_text())
     assert page.references
-    assert all(reference.startswith("data:image/jpeg;base64,") for reference in page.references)
+    assert all(reference.startswith(("data:image/jpeg;base64,", "#")) for reference in page.references)
     assert "script" not in page.tags
 
 
@@ -242,19 +242,3 @@ def test_a_spoiled_record_file_is_named(finished_root: Path, tmp_path: Path) -> 
     path.write_bytes(bytes(spoiled))
     with pytest.raises(RunFailed, match="fec_base-dev-00000-of-00001"):
         run(Parameters(root=str(root), run=RUN))
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's chromium is not installed")
-def test_a_browser_shows_it(finished_root: Path, tmp_path: Path) -> None:
-    path = run(Parameters(root=str(finished_root), run=RUN))
-    chromium = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    profile, picture = f"--user-data-dir={tmp_path / 'profile'}", tmp_path / "page.png"
-    shot = [*chromium, *quiet, profile, "--window-size=1000,1200", f"--screenshot={picture}", f"file://{path}"]
-    shown = subprocess.run([*shot, "--enable-logging=stderr"], check=True, capture_output=True, text=True, timeout=90)
-    assert "CONSOLE" not in shown.stderr
-    from PIL import Image
-
-    with Image.open(picture) as image:
-        assert image.size == (1000, 1200)
-        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 200  # photographs, not an error page
