@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import tempfile
 import time
 import urllib.error
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from fec import layout
@@ -25,6 +26,8 @@ MAX_SECONDS: Final = 1_800.0
 _SOCKET_SECONDS: Final = 30.0
 _ATTEMPTS: Final = 3
 _PAUSE_SECONDS: Final = 1.0
+# Answers that mean that another URL was meant.
+_NOT_THERE: Final = (400, 401, 403, 404, 410)
 _CHUNK: Final = 1024 * 1024
 # What the published zip calls the splits.
 _MEMBER_WORD: Final = {layout.TRAIN: "train", layout.EVAL: "test"}
@@ -69,6 +72,33 @@ def opened(source: str, split: str) -> Iterator[BinaryIO]:
         fetched.seek(0)
         with _csv(fetched, shown(source), split) as member:
             yield member
+
+
+def check_there(source: str) -> None:
+    """Raises ConfigurationError if there is nothing at ``source`` to be read; what the network hides is not said."""
+    if not is_remote(source):
+        _local(source).close()
+        return
+    if source.startswith(("http://", "https://")):
+        try:
+            urllib.request.urlopen(source, timeout=_SOCKET_SECONDS).close()  # noqa: S310 - http(s) only
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in _NOT_THERE:
+                raise ConfigurationError(f"annotations {shown(source)}: {_answered(error)}; check the URL") from None
+        except (OSError, ValueError, http.client.HTTPException):
+            return  # whoever reads it will say so, or get it
+        return
+    try:
+        _module(source).check_there(source)
+    except FileNotFoundError:
+        raise ConfigurationError(f"annotations {shown(source)}: no such object") from None
+    except RunFailed:
+        return
+
+
+def _answered(error: urllib.error.HTTPError) -> str:
+    return f"the server answered {error.code} {error.reason}"
 
 
 def _local(source: str) -> BufferedReader:
@@ -119,18 +149,26 @@ def _fetch(source: str, target: BinaryIO) -> None:
     if scheme in ("http", "https"):
         _fetch_http(source, target)
         return
-    if scheme == "gs":
-        from fec.storage.gcs import fetch
-    elif scheme == "s3":
-        from fec.storage.s3 import fetch
-    else:
-        raise ConfigurationError(
-            f"annotations {shown(source)}: {scheme}:// is not supported; use a path, http(s)://, gs:// or s3://"
-        )
     try:
-        fetch(source, target, MAX_BYTES)
+        _module(source).fetch(source, target, MAX_BYTES)
     except FileNotFoundError:
         raise ConfigurationError(f"annotations {shown(source)}: no such object") from None
+
+
+def _module(source: str) -> Any:
+    """What reads objects of the source's store."""
+    scheme = source.partition("://")[0].lower()
+    if scheme == "gs":
+        from fec.storage import gcs
+
+        return gcs
+    if scheme == "s3":
+        from fec.storage import s3
+
+        return s3
+    raise ConfigurationError(
+        f"annotations {shown(source)}: {scheme}:// is not supported; use a path, http(s)://, gs:// or s3://"
+    )
 
 
 def _fetch_http(source: str, target: BinaryIO) -> None:
@@ -143,7 +181,7 @@ def _fetch_http(source: str, target: BinaryIO) -> None:
             return
         except urllib.error.HTTPError as error:
             error.close()
-            reason = f"the server answered {error.code} {error.reason}"
+            reason = _answered(error)
             if error.code < 500 and error.code not in (408, 429):
                 raise ConfigurationError(f"annotations {shown(source)}: {reason}; check the URL") from None
         except (OSError, EOFError) as error:

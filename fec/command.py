@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -102,22 +103,35 @@ def performed(
     options: Mapping[str, Mapping[str, Any]],
     /,
     *,
-    check: Callable[[Any], Any] | None = None,
+    check: Callable[[], Any] | None = None,
     publish: Callable[[R], None] | None = None,
     **values: Any,
 ) -> R:
     """What ``run`` of a step gives as a component of an engine: on record, its errors in one line with an exit code.
 
-    Its parameters are ``values`` and what ``options``, of all steps, say of it. ``check`` sees the options first;
+    Its parameters are ``values`` and what ``options``, of all steps, say of it. ``check`` comes first of all;
     ``publish`` gets the result, to show it on the engine's pages.
     """
     with reported(), _recorded(parameters.step, values):
         if check is not None:
-            check(options)
+            check()
         result = run(with_options(parameters, options, **values))
         if publish is not None:
             publish(result)
         return result
+
+
+def engine_inputs(words: Sequence[str] | None = None) -> dict[str, Any]:
+    """What an engine gave this task, by name: also the values that place it, which its function does not take.
+
+    Read from the line by which KFP's executor is started (``--executor_input``); empty elsewhere.
+    """
+    words = sys.argv if words is None else words
+    if "--executor_input" not in words[:-1]:
+        return {}
+    given = json.loads(words[words.index("--executor_input") + 1])
+    values: dict[str, Any] = given.get("inputs", {}).get("parameterValues", {})
+    return {name.removeprefix("pipelinechannel--"): value for name, value in values.items()}
 
 
 def _recorded(step: str, values: Mapping[str, Any]) -> AbstractContextManager[None]:

@@ -13,16 +13,19 @@ from components.datagen.component import datagen
 from components.download.component import download
 from components.evaluate.component import evaluate
 from components.faces.component import faces
+from components.form import CLUSTER, RunParameters, descriptions
 from components.options import checked
+from components.placement import PlacementParameters
 from components.plan.component import plan
+from components.resources import RESOURCES
 from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
+from fec.parameters import fields
 from pipelines.graph import spot
 from pipelines.graph.definitions import deduplicate, described, require, shorten_channels
-from pipelines.graph.form import CLUSTER, PlacementParameters, RunParameters, descriptions
 from pipelines.graph.options import T2T, CompileOptions
-from pipelines.graph.tasks import Placement, data_task, evaluate_task, summary_task, train_task
+from pipelines.graph.tasks import Placement, data_task, evaluate_task, plan_task, summary_task, train_task
 from pipelines.t2t.component import t2t_datagen, t2t_train
 
 ABOUT = "Google's Facial Expression Comparison dataset, from its lists of URLs to a trained embedding."
@@ -88,10 +91,15 @@ def pipeline(compiled: CompileOptions) -> Any:
         accelerator_type: str = accelerator.resource if accelerator else "",
         accelerator_count: str = str(accelerator.count if accelerator else 0),
     ) -> given_back:
+        form = dict(locals())
+        if not compiled.placement:
+            data_image, train_image = compiled.data_image, compiled.train_image
+            evaluate_image = compiled.evaluate_image
 
-        def on_data_nodes(task: Any, cpu: Any, memory: Any) -> None:
-            image = data_image if compiled.placement else compiled.data_image
-            data_task(task, compiled, Placement(image, cpu, memory, data_node_selector, data_tolerations))
+        def on_data_nodes(task: Any, step: str, prepare: Any = data_task, image: Any = data_image) -> None:
+            cpu, memory = form[f"{step}_cpu"], form[f"{step}_memory"]
+            asked = RESOURCES[step]
+            prepare(task, compiled, Placement(image, cpu, memory, data_node_selector, data_tolerations, asked))
 
         def prepared(split: str, annotations: Any, num_shards: Any, other_shards: Any, *, after: Any = None) -> Any:
             """From the annotations of one split to its records: its faces, its records, and what has the triplets."""
@@ -106,9 +114,13 @@ def pipeline(compiled: CompileOptions) -> Any:
                 requests_per_second=requests_per_second,
                 options=options,
             )
+            on_data_nodes(planned, "plan", plan_task)
             if after is not None:
                 planned.after(after)
-            on_data_nodes(planned, plan_cpu, plan_memory)
+            elif compiled.placement:
+                to_be_checked = {name: form[name] for name in _checked_by_plan(compiled)}
+                planned.inputs.update(to_be_checked)
+                planned.register_pipeline_channels(list(to_be_checked.values()))
             with dsl.ParallelFor(
                 planned.output, name=f"{split} data: download, check faces", parallelism=compiled.parallelism
             ) as group:
@@ -121,7 +133,7 @@ def pipeline(compiled: CompileOptions) -> Any:
                     retry_transient_after=retry_transient_after,
                     options=options,
                 )
-                on_data_nodes(fetched, download_cpu, download_memory)
+                on_data_nodes(fetched, "download")
                 verified = faces(
                     root=root,
                     split=split,
@@ -131,15 +143,15 @@ def pipeline(compiled: CompileOptions) -> Any:
                     detector_weights=detector_weights,
                     options=options,
                 )
-                on_data_nodes(verified, faces_cpu, faces_memory)
+                on_data_nodes(verified, "faces")
             collected = collect(root=root, split=split, seed=seed, max_groups=max_groups, options=options)
             collected.after(verified)
-            on_data_nodes(collected, collect_cpu, collect_memory)
+            on_data_nodes(collected, "collect")
             with dsl.ParallelFor(
                 collected.outputs["Output"], name=f"{split} data: write records", parallelism=compiled.parallelism
             ) as record_group:
                 written = datagen(root=root, split=split, group=record_group, image_size=image_size, options=options)
-                on_data_nodes(written, datagen_cpu, datagen_memory)
+                on_data_nodes(written, "datagen")
             return verified, written, collected.outputs["triplets"]
 
         with _ended_by_a_summary(root, data_image, compiled):
@@ -149,19 +161,15 @@ def pipeline(compiled: CompileOptions) -> Any:
             _, eval_records, eval_triplets = prepared(
                 EVAL, eval_csv, num_eval_shards, num_train_shards, after=train_faces
             )
-            if not compiled.placement:
-                train_image, evaluate_image = compiled.train_image, compiled.evaluate_image
-            on_train_nodes = Placement(train_image, train_cpu, train_memory, train_node_selector, train_tolerations)
+            on_train_nodes = Placement(
+                train_image, train_cpu, train_memory, train_node_selector, train_tolerations, RESOURCES["train"]
+            )
             if compiled.trainer == T2T:
                 problem = t2t_datagen(root=root, image_size=image_size).after(train_records, eval_records)
                 last = t2t_train(
                     root=root, problem=problem.output, hparams_set=model, train_steps=train_steps, seed=seed
                 )
-                data_task(
-                    problem,
-                    compiled,
-                    Placement(train_image, datagen_cpu, datagen_memory, data_node_selector, data_tolerations),
-                )
+                on_data_nodes(problem, "datagen", image=train_image)
                 train_task(last, compiled, on_train_nodes, accelerator_type, accelerator_count)
             else:
                 trained = train(
@@ -182,11 +190,7 @@ def pipeline(compiled: CompileOptions) -> Any:
                     triplets=eval_triplets,
                     options=options,
                 )
-                evaluate_task(
-                    last,
-                    compiled,
-                    Placement(evaluate_image, evaluate_cpu, evaluate_memory, data_node_selector, data_tolerations),
-                )
+                on_data_nodes(last, "evaluate", evaluate_task, evaluate_image)
         return None if compiled.exit_handler else last.outputs["Output"]
 
     fec.__doc__ = described(ABOUT, descriptions(), "The report's path; with trainer t2t, the run's name.")
@@ -196,12 +200,21 @@ def pipeline(compiled: CompileOptions) -> Any:
     return shorten_channels(made) if compiled.placement else made
 
 
+def _checked_by_plan(compiled: CompileOptions) -> list[str]:
+    """What the first task is given beside its own inputs: the whole form, to be checked before a loop begins."""
+    known = {*(field.name for field in fields(RunParameters)), *(field.name for field in fields(PlacementParameters))}
+    own = {"root", "max_shards", "max_groups", "requests_per_second", "options"}
+    own |= {"data_image", "plan_cpu", "plan_memory"}
+    unknown = {"model"} if compiled.trainer == T2T else set()  # the name of one of Tensor2Tensor's
+    return sorted(known - own - unknown)
+
+
 def _ended_by_a_summary(root: Any, image: Any, options: CompileOptions) -> contextlib.AbstractContextManager[Any]:
     """A context whose tasks are followed by the summary of the run, however they end; or by nothing."""
     if not options.exit_handler:
         return contextlib.nullcontext()
     summarized = summarize(root=root)
-    summary_task(summarized, options, image if options.placement else options.data_image)
+    summary_task(summarized, options, image)
     handler: contextlib.AbstractContextManager[Any] = dsl.ExitHandler(summarized, name="run")
     return handler
 

@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ("fec", "components", "pipelines")
+# What can be asked of all steps at once.
+SHARED = ("form", "options", "placement", "resources")
 
 
 def imported(file: Path) -> set[str]:
@@ -29,8 +31,10 @@ def allowed(importer: Path, module: str) -> bool:
     own = importer.relative_to(ROOT).parts
     if LAYERS.index(target[0]) > LAYERS.index(own[0]):
         return False
-    if target[:2] == ["components", "options"]:  # what can be asked of all steps: their parameters, and no step
+    if target[0] == "components" and target[1:2] and target[1] in SHARED:
         return True
+    if own[0] == "components" and len(own) == 2:  # what is asked of all steps knows their parameters, and no step
+        return target[0] != "components" or target[1:] == [] or target[2:3] == ["parameters"]
     return not (own[0] == target[0] == "components" and len(target) > 1 and target[1] != own[1])
 
 
@@ -52,6 +56,8 @@ def test_imports_go_one_way(layer: str) -> None:
         ("components/plan/step.py", "components.faces.step", False),
         ("components/plan/step.py", "components.plan.partition", True),
         ("components/plan/component.py", "components.options", True),
+        ("components/form.py", "components.plan.parameters", True),
+        ("components/form.py", "components.plan.step", False),
         ("pipelines/pipeline.py", "components.plan.component", True),
         ("components/plan/step.py", "fec.layout", True),
     ],

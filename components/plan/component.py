@@ -35,15 +35,16 @@ def plan(
     Returns:
         The groups, each as INDEX/COUNT.
     """
-    from components.options import checked
+    from components.form import check_given
     from components.plan import step
-    from fec.command import performed
+    from fec.command import engine_inputs, performed
 
     return performed(
         step.run,
         step.Parameters,
         options,
-        check=checked,  # of all steps: a mistake is told before anything is fetched
+        # Of all steps: a mistake is told before anything is fetched.
+        check=lambda: check_given(engine_inputs() | {"options": options}),
         root=root,
         split=split,
         annotations=annotations,

@@ -10,6 +10,8 @@ from fec.parameters import StepParameters, parameter, root, split
 
 # Raise when the same annotations would be planned otherwise: everything is then planned again.
 VERSION: Final = 1
+# As many as an Indexed Job of Kubernetes has indexes.
+MAX_SHARDS: Final = 100_000
 
 
 def refuse_groups(number: int) -> str:
@@ -32,7 +34,7 @@ class Parameters(StepParameters, step="plan", version=VERSION):
     annotations: str = parameter(
         "the FEC CSV, or FEC_dataset.zip: a path or an http(s), gs or s3 URL", shapes_result=False, promoted=True
     )
-    num_shards: int = parameter("shards of the whole split", default=8, at_least=1, promoted=True)
+    num_shards: int = parameter("shards of the whole split", default=8, at_least=1, at_most=MAX_SHARDS, promoted=True)
     max_shards: int = parameter(
         "a trial: only as much of the split as fills this many shards; 0: all", default=0, at_least=0, promoted=True
     )

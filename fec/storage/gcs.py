@@ -107,18 +107,29 @@ def fetch(url: str, target: IO[bytes], max_bytes: int) -> None:
     Raises FileNotFoundError if there is none, ConfigurationError if it is larger than ``max_bytes`` or may not be
     read, RunFailed where the network failed.
     """
-    bucket, name = bucket_and_prefix(url)
     with _explained(url):
-        try:
-            client = storage.Client(project=None)
-        except auth_exceptions.DefaultCredentialsError:
-            client = storage.Client(project=None, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-        blob = client.bucket(bucket).get_blob(name.rstrip("/"), retry=_AT_FIRST)
-        if blob is None:
-            raise FileNotFoundError(url)
+        blob = _found(url)
         if blob.size > max_bytes:
             raise ConfigurationError(f"{url}: {blob.size:,} bytes; expected at most {max_bytes:,}")
         blob.download_to_file(target)
+
+
+def check_there(url: str) -> None:
+    """Raises what ``fetch`` would, without fetching."""
+    with _explained(url):
+        _found(url)
+
+
+def _found(url: str) -> storage.Blob:
+    bucket, name = bucket_and_prefix(url)
+    try:
+        client = storage.Client(project=None)
+    except auth_exceptions.DefaultCredentialsError:
+        client = storage.Client(project=None, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+    blob = client.bucket(bucket).get_blob(name.rstrip("/"), retry=_AT_FIRST)
+    if blob is None:
+        raise FileNotFoundError(url)
+    return blob
 
 
 @contextmanager

@@ -128,6 +128,13 @@ def fetch(url: str, target: IO[bytes], max_bytes: int) -> None:
         client.download_fileobj(**place, Fileobj=target)
 
 
+def check_there(url: str) -> None:
+    """Raises what ``fetch`` would, without fetching."""
+    bucket, key = bucket_and_prefix(url)
+    with _explained(url):
+        _client().head_object(Bucket=bucket, Key=key.rstrip("/"))
+
+
 def _client() -> Any:
     config = Config(retries={"max_attempts": 8, "mode": "standard"}, max_pool_connections=64)
     try:

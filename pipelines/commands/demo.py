@@ -7,11 +7,11 @@ import contextlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from components.form import RunParameters
 from fec.annotations import Triplet, read_rows
 from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN
 from fec.storage import is_local, open_storage
-from pipelines.graph.form import RunParameters
 
 SUMMARY = "Run the whole pipeline on real photographs, from a web server that it starts on this machine."
 

@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.form import RunParameters
 from fec import command
 from fec.errors import ConfigurationError
 from fec.parameters import like
 from fec.storage import normalized_root
-from pipelines.graph.form import RunParameters
 from pipelines.local import arguments
 
 SUMMARY = "Try every step on one small shard and train one step, in under a minute: to be run before a long job."

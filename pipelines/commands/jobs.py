@@ -6,8 +6,9 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from components.resources import RESOURCES
 from fec import command, layout
-from pipelines.jobs.manifest import CPU, MEMORY, STEPS, Launch, job_name
+from pipelines.jobs.manifest import STEPS, Launch, job_name
 
 if TYPE_CHECKING:
     from pipelines.jobs.cluster import JobState
@@ -23,7 +24,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     launch = actions.add_parser("launch", help="start a Job, or print it with --dry-run")
     steps = launch.add_subparsers(dest="step", metavar="STEP", required=True)
     for step in STEPS:
-        about = f"{step} on one shard an index; a pod gets {CPU[step]} cores and {MEMORY[step]} unless told otherwise"
+        asked = RESOURCES[step]
+        about = (
+            f"{step} on one shard an index; a pod asks for {asked.cpu_request} cores and {asked.memory_request}, and "
+            f"may use {asked.cpu} and {asked.memory}, unless told otherwise"
+        )
         of_step = steps.add_parser(step, help=about, description=about)
         command.add_options(of_step, Launch)
         of_step.add_argument(

@@ -7,9 +7,9 @@ import json
 import sys
 import time
 
+from components.form import RunParameters, for_pipeline
 from fec import command
 from fec.images import DATA_IMAGE, TRAIN_IMAGE
-from pipelines.graph.form import RunParameters, for_pipeline
 from pipelines.local import arguments
 
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."

@@ -114,9 +114,10 @@ def _check(options: argparse.Namespace, compile_options: CompileOptions) -> None
 
 def _submission(options: argparse.Namespace, compile_options: CompileOptions, folder: Path) -> Submission:
     """What is to be run, compiled if need be and checked: nothing is sent that the engine or a step would refuse."""
-    from pipelines.graph import limits, runtime_parameters, values
+    from components.form import RunParameters, check_values
+    from components.placement import check_reachable, check_together
+    from pipelines.graph import limits, runtime_parameters
     from pipelines.graph.compiled import mounts, read_spec
-    from pipelines.graph.form import RunParameters, check_values
     from pipelines.kubeflow.submit import Submission
     from pipelines.pipeline import ABOUT, IMAGES
 
@@ -129,8 +130,8 @@ def _submission(options: argparse.Namespace, compile_options: CompileOptions, fo
     parameters = runtime_parameters.parse(options.parameters, declared)
     check_values(parameters, model=declared["model"].default if "model" in declared else RunParameters.model)
     whole = {name: parameter.default for name, parameter in declared.items()} | parameters
-    values.check_together(whole)
-    values.check_reachable(whole, mounts(package))
+    check_together(whole)
+    check_reachable(whole, mounts(package))
     if "max_groups" in declared:
         limits.check(package, int(whole["max_groups"]))
     return Submission(

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from components.placement import GPU_RESOURCE, TPU_RESOURCE
 from fec.errors import ConfigurationError
 
-GPU_RESOURCE: Final = "nvidia.com/gpu"
-TPU_RESOURCE: Final = "google.com/tpu"
 GPU_LABEL: Final = "cloud.google.com/gke-accelerator"
 TPU_LABEL: Final = "cloud.google.com/gke-tpu-accelerator"
 TOPOLOGY_LABEL: Final = "cloud.google.com/gke-tpu-topology"

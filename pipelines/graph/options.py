@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from components.form import CLUSTER, refuse_options
+from components.placement import TPU_RESOURCE, wrong_image, wrong_name
 from components.plan.parameters import refuse_groups
 from fec.errors import ConfigurationError
 from fec.images import REGISTRY, TAG, image
 from fec.layout import MAX_GROUPS
 from fec.parameters import Checked, fields, parameter
-from pipelines.graph.accelerators import TPU_RESOURCE, Accelerator, accelerator
-from pipelines.graph.form import CLUSTER, refuse_options
-from pipelines.graph.values import wrong_image, wrong_name
+from pipelines.graph.accelerators import Accelerator, accelerator
 
 # A loop of more iterations comes near the limits of the engine's own bookkeeping (about 1 MiB a run).
 MAX_PARALLELISM = MAX_GROUPS

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from components.placement import SHARED
+from components.resources import Resources
 from fec.task_records import NODE
 from pipelines.graph.options import CompileOptions
 
@@ -19,19 +21,31 @@ S3_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_UR
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a task runs and what it gets there: run-time parameters of the pipeline, as KFP's channels."""
+    """Where a task runs and what it gets there: run-time parameters of the pipeline, as KFP's channels.
+
+    ``asked`` is what its step asks of a node at the least, whatever it may use.
+    """
 
     image: Any
     cpu: Any
     memory: Any
     node_selector: Any
     tolerations: Any
+    asked: Resources
 
 
 def data_task(task: Any, options: CompileOptions, placement: Placement) -> None:
     """Prepare a task that reads from the network or from storage."""
     _place(task, options, placement)
     _common(task, options, options.data_timeout_seconds)
+
+
+def plan_task(task: Any, options: CompileOptions, placement: Placement) -> None:
+    """Prepare a task that plans: it is told which folders all tasks share, to refuse a root in another."""
+    data_task(task, options, placement)
+    shared = [volume.path for volume in options.volumes if volume.kind == "pvc"]
+    if shared:
+        task.set_env_variable(SHARED, ":".join(shared))
 
 
 def evaluate_task(task: Any, options: CompileOptions, placement: Placement) -> None:
@@ -67,8 +81,9 @@ def _place(task: Any, options: CompileOptions, placement: Placement) -> None:
     task.set_container_image(placement.image)
     if not options.placement:
         return
-    # A request that is not given is as high as the limit.
     task.set_cpu_limit(placement.cpu).set_memory_limit(placement.memory)
+    # Without a request Kubernetes keeps as much free for a pod as its limit.
+    task.set_cpu_request(placement.asked.cpu_request).set_memory_request(placement.asked.memory_request)
     # KFP 2.17 brings the image into a loop or an exit handler by itself, and leaves the rest outside.
     task.register_pipeline_channels([placement.cpu, placement.memory])
     kubernetes.add_node_selector_json(task, placement.node_selector)

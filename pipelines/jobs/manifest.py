@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
+from components.resources import RESOURCES
 from fec import command, layout
+from fec import kube_syntax as syntax
 from fec.errors import ConfigurationError
 from fec.images import DATA_IMAGE, REGISTRY
 from fec.parameters import parameter
 from fec.storage import is_local, normalized_root
 from fec.task_records import NODE, RUN
 from pipelines.graph import spot
-from pipelines.jobs import syntax
 
-# The steps that work shard by shard, with what one pod of each needs.
+# The steps that work shard by shard.
 STEPS: Final = ("download", "faces", "datagen")
-CPU: Final[Mapping[str, str]] = {"download": "1", "faces": "2", "datagen": "2"}
-MEMORY: Final[Mapping[str, str]] = {"download": "2Gi", "faces": "3Gi", "datagen": "2Gi"}
 # Above it Kubernetes allows only 10,000 at a time and as many failures; nobody needs that here.
 MAX_COMPLETIONS: Final = 100_000
 # The share of indexes that may fail before the rest is given up.
@@ -51,8 +50,8 @@ class Launch:
         help="what the pods run: fec-data, as fec images build named it (else of FEC_REGISTRY)",
         default=DATA_IMAGE if REGISTRY else "",
     )
-    cpu: str = parameter(help="cores a pod gets, such as 500m or 2 (default: by step)", default="")
-    memory: str = parameter(help="memory a pod gets, such as 2Gi (default: by step)", default="")
+    cpu: str = parameter(help="cores a pod gets, such as 500m or 2 (default: as on Kubeflow, by step)", default="")
+    memory: str = parameter(help="memory a pod gets, such as 2Gi (default: as on Kubeflow, by step)", default="")
     scratch: str = parameter(help="disk a pod gets below /tmp", default="5Gi")
     node_selector: tuple[str, ...] = parameter(help="KEY=VALUE label that nodes must have", default=())
     toleration: tuple[str, ...] = parameter(help="taint of nodes that is borne, as JSON", default=())
@@ -195,7 +194,10 @@ def _pod(step: str, r: Launch, step_options: Sequence[str]) -> Any:
 def _container(step: str, r: Launch, step_options: Sequence[str]) -> Any:
     from kubernetes import client
 
-    amounts = {"cpu": r.cpu or CPU[step], "memory": r.memory or MEMORY[step], "ephemeral-storage": r.scratch}
+    asked = RESOURCES[step]
+    requests = {"cpu": r.cpu or asked.cpu_request, "memory": r.memory or asked.memory_request}
+    limits = {"cpu": r.cpu or asked.cpu, "memory": r.memory or asked.memory}
+    scratch = {"ephemeral-storage": r.scratch}
     index = client.V1EnvVarSource(
         field_ref=client.V1ObjectFieldSelector(field_path=f"metadata.annotations['{INDEX_ANNOTATION}']")
     )
@@ -212,7 +214,7 @@ def _container(step: str, r: Launch, step_options: Sequence[str]) -> Any:
             client.V1EnvVar(name=NODE, value_from=node),
         ],
         env_from=[secret] if r.secret else None,
-        resources=client.V1ResourceRequirements(requests=amounts, limits=amounts),
+        resources=client.V1ResourceRequirements(requests=requests | scratch, limits=limits | scratch),
         security_context=client.V1SecurityContext(
             allow_privilege_escalation=False,
             read_only_root_filesystem=True,

@@ -7,11 +7,11 @@ import io
 from itertools import islice
 from typing import Final
 
+from components.form import RunParameters
 from fec.annotations import Tally, Triplet, read_rows, trusted
 from fec.annotations_source import is_remote, opened
 from fec.layout import EVAL, TRAIN
 from fec.storage import open_storage
-from pipelines.graph.form import RunParameters
 
 # A CSV whose first rows are all malformed is something else.
 FIRST_ROWS: Final = 10

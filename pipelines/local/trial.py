@@ -17,13 +17,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from components.form import RunParameters
 from components.options import checked
 from fec import layout
 from fec.done import read_done
 from fec.layout import EVAL, SPLITS, TRAIN
 from fec.parameters import promoted
 from fec.storage import open_storage
-from pipelines.graph.form import RunParameters
 from pipelines.local.child import run_child
 from pipelines.local.display import Display
 from pipelines.t2t import interpreter

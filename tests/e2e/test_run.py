@@ -114,7 +114,8 @@ from kfp import local
 from pipelines.pipeline import pipeline
 from pipelines.graph.options import CompileOptions
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[1])
-pipeline(CompileOptions(retries=0, registry="ghcr.io/me"))(**json.loads(sys.argv[2]))
+options = CompileOptions(retries=0, registry="ghcr.io/me", volume=("pvc:shared:/",))
+pipeline(options)(**json.loads(sys.argv[2]))
 """
 
 
@@ -126,7 +127,7 @@ def run_as_on_a_cluster(folder: Path, **arguments: Any) -> subprocess.CompletedP
         text=True,
         timeout=TIMEOUT,
         check=False,
-        env=os.environ | {"FEC_RUN": "fec-x7k2p"},
+        env=os.environ | {"FEC_RUN": "fec-x7k2p", "FEC_SHARED": str(folder.parents[1])},
     )
 
 

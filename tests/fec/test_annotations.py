@@ -387,6 +387,29 @@ def test_a_host_that_refuses_connections_fails_the_run(monkeypatch: pytest.Monke
         list(read_triplets("http://127.0.0.1:9/a.csv", "train"))
 
 
+@pytest.mark.parametrize(("name", "there"), [("good.csv", True), ("gone.csv", False), ("busy.csv", True)])
+def test_a_url_is_looked_at_without_being_read(web: str, name: str, there: bool) -> None:
+    if there:
+        annotations_source.check_there(f"{web}/{name}")
+    else:
+        with pytest.raises(ConfigurationError, match=rf"{name}: the server answered 404 .*check the URL"):
+            annotations_source.check_there(f"{web}/{name}?token=secret")
+    assert Web.asked == [f"/{name}"]
+
+
+def test_a_host_that_is_down_may_come_back() -> None:
+    annotations_source.check_there("http://127.0.0.1:9/a.csv")
+
+
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+@pytest.mark.usefixtures("use_google", "use_s3")
+def test_an_object_is_looked_at_without_being_read(scheme: str) -> None:
+    open_storage(f"{scheme}://{BUCKET}/annotations").write("there.csv", b"")
+    annotations_source.check_there(f"{scheme}://{BUCKET}/annotations/there.csv")
+    with pytest.raises(ConfigurationError, match="no such object"):
+        annotations_source.check_there(f"{scheme}://{BUCKET}/annotations/none.csv")
+
+
 @pytest.mark.parametrize("scheme", ["gs", "s3"])
 @pytest.mark.usefixtures("use_google", "use_s3")
 def test_annotations_are_read_from_an_object_store(scheme: str, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from components.form import RunParameters, for_pipeline
 from fec.errors import ConfigurationError
 from fec.storage import is_local, normalized_root, open_storage
-from pipelines.graph.form import RunParameters, for_pipeline
 from pipelines.local import containers
 from pipelines.local.run_folder import run_folder
 

@@ -122,6 +122,20 @@ def test_a_workspace_lasts_until_it_is_removed(storage: Storage) -> None:
     storage.remove_workspace("train/0")
 
 
+@pytest.mark.parametrize("mode", [0o770, 0o701, 0o744], ids=oct)
+@pytest.mark.usefixtures("use_s3")
+def test_a_workspace_that_others_may_enter_is_not_used(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    storage = open_storage(f"s3://{BUCKET}/shared")
+    storage.workspace("train/0")
+    (base,) = tmp_path.iterdir()
+    base.chmod(mode)
+    with pytest.raises(ConfigurationError, match="belongs to somebody else"):
+        storage.workspace("train/0")
+
+
 def test_a_workspace_is_no_file_of_the_root(storage: Storage) -> None:
     (storage.workspace("train/0") / "part").write_bytes(b"unfinished")
     storage.write("train/0/file", b"1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.graph.values import wrong_image
+from components.placement import wrong_image
 from tests.images import registry
 from tests.images.registry import Registry
 

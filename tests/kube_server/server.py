@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import kubernetes_validate
 import yaml
 
+from fec.kube_syntax import amount
+
 PATH: Final = re.compile(r"/apis/batch/v1/namespaces/(?P<namespace>[^/]+)/jobs(?:/(?P<name>[^/]+))?")
 PODS: Final = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods(?:/(?P<name>[^/]+)/log)?")
 QUERY: Final[Mapping[str, frozenset[str]]] = {
@@ -51,7 +53,9 @@ def faults(job: dict[str, Any], version: str) -> list[str]:
         <= {container["name"] for container in pod["containers"]},
         "exit codes are not 0": all(0 not in rule.get("onExitCodes", {}).get("values", []) for rule in rules),
         "limits are not below requests": all(
-            container["resources"]["limits"] == container["resources"]["requests"] for container in pod["containers"]
+            amount(request) <= amount(container["resources"]["limits"][name])
+            for container in pod["containers"]
+            for name, request in container["resources"]["requests"].items()
         ),
         "mounts are volumes": {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
         <= {volume["name"] for volume in pod["volumes"]},

@@ -13,8 +13,9 @@ from google.protobuf import json_format
 from kfp import compiler
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from components.form import RunParameters, for_pipeline
+from components.resources import RESOURCES
 from fec.errors import ConfigurationError
-from pipelines.graph.form import RunParameters, for_pipeline
 from pipelines.graph.options import LOCAL, CompileOptions
 from pipelines.pipeline import IMAGES, fec, pipeline
 
@@ -177,6 +178,8 @@ def test_a_step_takes_its_place_from_the_runs_form(spec: Any, compiled: Path, st
     assert container["image"] == channel % image
     assert container["resources"]["resourceCpuLimit"] == channel % f"{step}_cpu"
     assert container["resources"]["resourceMemoryLimit"] == channel % f"{step}_memory"
+    asked = container["resources"]["resourceCpuRequest"], container["resources"]["resourceMemoryRequest"]
+    assert asked == (RESOURCES[step].cpu_request, RESOURCES[step].memory_request)
     _, platform = yaml.safe_load_all(compiled.read_text())
     settings = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{step}"]
     nodes = "train" if step == "train" else "data"
@@ -377,7 +380,9 @@ def test_volumes_keys_and_environment_reach_every_task(tmp_path: Path) -> None:
         assert [mount["mountPath"] for mount in platform[name]["secretAsVolume"]] == ["/keys"], name
         assert [secret["secretName"] for secret in platform[name]["imagePullSecret"]] == ["registry"], name
         env = spec.deployment_spec["executors"][name]["container"]["env"]
-        assert [(one["name"], one["value"]) for one in env] == [("HTTPS_PROXY", "http://proxy:3128"), ("A", "b=c")]
+        values = {one["name"]: one["value"] for one in env}
+        shared = {"FEC_SHARED": "/weights"} if name == "exec-plan" else {}
+        assert values == {"HTTPS_PROXY": "http://proxy:3128", "A": "b=c", **shared}
 
 
 def test_a_task_knows_its_node(compiled: Path) -> None:

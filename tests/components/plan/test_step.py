@@ -281,7 +281,7 @@ def test_without_originals_there_is_no_list_of_them(tmp_path: Path, annotations:
     ("change", "says"),
     [
         ({"split": "test"}, "split 'test': expected one of train, eval"),
-        ({"num_shards": 0}, "num_shards 0: expected at least 1"),
+        ({"num_shards": 0}, "num_shards 0: expected between 1 and 100,000"),
         ({"max_shards": -1}, "max_shards -1"),
         ({"max_groups": 0}, "max_groups 0"),
         ({"max_groups": 500}, "max_groups 500: expected 1 to 80: the engine"),

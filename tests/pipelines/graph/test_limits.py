@@ -6,10 +6,10 @@ from typing import Any, List  # noqa: UP035  # as kfp reads it
 import pytest
 from kfp import compiler, dsl
 
+from components.form import CLUSTER
 from fec.errors import ConfigurationError
 from fec.layout import MAX_GROUPS, MAX_RECORD_GROUPS
 from pipelines.graph import limits
-from pipelines.graph.form import CLUSTER
 from pipelines.graph.limits import PLAIN, STOCK, Installation, Pods
 from pipelines.pipeline import fec
 
@@ -64,6 +64,11 @@ def test_the_state_is_what_was_measured(installation: Installation, pods: Pods, 
 def test_the_spec_is_what_was_measured() -> None:
     compiled_bytes, stored = MEASURED_SPEC
     assert limits.SPEC_BYTES * compiled_bytes == pytest.approx(stored, rel=0.01)
+
+
+def test_the_limits_are_those_of_the_engine_and_of_linux() -> None:
+    """Seen: "workflow is longer than maximum allowed size", 1,048,576; MAX_ARG_STRLEN is 32 pages of 4,096."""
+    assert (limits.MAX_WORKFLOW_BYTES, limits.MAX_ARGUMENT_BYTES) == (1_048_576, 32 * 4_096)
 
 
 @pytest.mark.parametrize("iterations", [0, 1, 200])

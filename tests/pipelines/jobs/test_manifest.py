@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes import client
 
+from components.resources import RESOURCES
 from fec.command import parser_for
 from fec.errors import ConfigurationError
 from fec.layout import Group
@@ -61,6 +62,7 @@ def test_kubernetes_accepts_the_manifest(launch: Launch, version: str) -> None:
         lambda job: container(job).update(name="other"),
         lambda job: container(job)["volumeMounts"][0].update(name="other"),
         lambda job: job["metadata"].update(name="a" * 59),
+        lambda job: container(job)["resources"]["requests"].update(memory="5Gi"),
     ],
 )
 def test_the_check_finds_what_kubernetes_would_not_accept(spoil: Callable[[dict[str, Any]], None]) -> None:
@@ -212,3 +214,13 @@ def test_ranges_of_indexes_are_read(text: str, indexes: tuple[int, ...]) -> None
 def test_what_is_no_range_of_indexes_is_an_error(text: str) -> None:
     with pytest.raises(ValueError):
         parse_indexes(text)
+
+
+def test_a_pod_asks_for_what_its_step_takes_and_may_use_more() -> None:
+    asked = RESOURCES["download"]
+    resources = container(manifest("download", LAUNCH))["resources"]
+    assert (resources["requests"]["cpu"], resources["limits"]["cpu"]) == (asked.cpu_request, asked.cpu)
+    assert (resources["requests"]["memory"], resources["limits"]["memory"]) == (asked.memory_request, asked.memory)
+    given = container(manifest("download", FULL))["resources"]
+    assert given["requests"] == given["limits"]
+    assert (given["limits"]["cpu"], given["limits"]["memory"]) == ("500m", "1.5Gi")

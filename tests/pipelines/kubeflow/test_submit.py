@@ -20,6 +20,7 @@ from pipelines.graph.options import CompileOptions
 from pipelines.kubeflow.endpoint import Access
 from pipelines.pipeline import pipeline
 from tests.kfp_server.server import PipelinesServer, serving
+from tests.wrong_values import UNREADABLE, WRONG, given
 
 FOLDER = TemporaryDirectory()
 REGISTRY = ("--registry", "ghcr.io/me")
@@ -208,38 +209,8 @@ def test_time_is_up_before_the_run_is(server: PipelinesServer, capsys: pytest.Ca
     ("arguments", "words"),
     [
         (PARAMETERS[:2], ["missing", "eval_csv"]),
-        ((*PARAMETERS, "max_shard=1"), ["max_shard", "max_shards"]),
-        ((*PARAMETERS, "max_shards=few"), ["max_shards=few", "whole number"]),
-        ((*PARAMETERS, "min_confidence=nan"), ["min_confidence", "a number"]),
-        ((*PARAMETERS, "allow_network=10.0.0.0/8"), ["allow_network", "JSON list"]),
-        ((*PARAMETERS, "seed=1", "seed=2"), ["seed", "twice"]),
-        ((*PARAMETERS, "seed"), ["seed", "NAME=VALUE"]),
-        ((*PARAMETERS, "detector=" + "x" * 10_001), ["detector", "10,000"]),
-        ((*PARAMETERS, "max_groups=2000"), ["max_groups 2000", "1 MiB", "several shards"]),
-        ((*PARAMETERS, "detector=yolo"), ["detector 'yolo'", "yunet"]),
-        ((*PARAMETERS, "min_confidence=7"), ["min_confidence 7.0", "between 0 and 1"]),
-        ((*PARAMETERS, 'options={"faces": {"crop_qualty": 90}}'), ["did you mean crop_quality?"]),
         ((*PARAMETERS, "--set", "faces.crop_qualty=90"), ["did you mean crop_quality?"]),
-        ((*PARAMETERS, "download_memory=4GB"), ["download_memory '4GB'", "4Gi"]),
-        ((*PARAMETERS, "download_memory=4"), ["download_memory '4'", "4Gi"]),
-        ((*PARAMETERS, "download_cpu=-1"), ["download_cpu '-1'", "500m"]),
-        ((*PARAMETERS, "download_cpu=0"), ["download_cpu '0'"]),
-        ((*PARAMETERS, 'data_node_selector={"a":1}'), ["data_node_selector", "quotes"]),
-        ((*PARAMETERS, 'data_tolerations=[{"key":"a","operator":"Maybe"}]'), ["data_tolerations", "Maybe"]),
-        ((*PARAMETERS, "max_groups=0"), ["max_groups 0", "1 to 80"]),
-        ((*PARAMETERS, "accelerator_count=2"), ["accelerator_count 2", "accelerator_type"]),
-        ((*PARAMETERS, "accelerator_type=nvidia.com/gpu"), ["accelerator_type", "accelerator_count"]),
-        ((*PARAMETERS, "accelerator_type=gpu", "accelerator_count=1"), ["accelerator_type 'gpu'", "nvidia.com/gpu"]),
-        ((*PARAMETERS, "accelerator_count=-1"), ["accelerator_count '-1'"]),
-        ((*PARAMETERS, "data_image="), ["data_image ''"]),
-        ((*PARAMETERS, "data_image=not a name"), ["data_image 'not a name'"]),
-        ((*PARAMETERS, "model=huge"), ["model 'huge'", "tiny"]),
-        (("root=z", *PARAMETERS[1:]), ["root 'z'", "gs://"]),
-        (("root=/tmp/z", *PARAMETERS[1:]), ["root '/tmp/z'", "share no folder"]),
-        ((PARAMETERS[0], "train_csv=/home/me/train.csv", PARAMETERS[2]), ["train_csv '/home/me/train.csv'", "bucket"]),
-        ((*PARAMETERS, "detector=faced"), ["detector 'faced'", "detector_weights"]),
-        ((*PARAMETERS, "detector_weights=/weights"), ["detector_weights", "detector=faced"]),
-        ((*PARAMETERS, 'allow_network=["300.0.0.0/8"]'), ["allow_network", "300.0.0.0"]),
+        *((tuple(given(values)), list(words)) for values, words in (*WRONG, *UNREADABLE)),
         (("--run-name", "x" * 300, *PARAMETERS), ["run name", "128"]),
         (("--attempts", "2", *PARAMETERS), ["--attempts 2", "--wait"]),
         (("--attempts", "0", *PARAMETERS), ["--attempts 0"]),

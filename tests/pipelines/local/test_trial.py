@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from components.form import RunParameters
 from fec.storage import open_storage
-from pipelines.graph.form import RunParameters
 from pipelines.local.trial import MAX_TRIPLETS, Trial, options_of
 
 ROWS = 1000

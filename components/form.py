@@ -7,6 +7,7 @@ where the pipeline needs one. What has no field here travels in ``options``.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,13 +16,14 @@ from components import options as step_options
 from components.datagen.parameters import Parameters as Datagen
 from components.download.parameters import Parameters as Download
 from components.faces.parameters import Parameters as Faces
+from components.placement import SHARED, PlacementParameters, check_reachable, check_together
 from components.plan.parameters import Parameters as Plan
 from components.train.parameters import MODELS
 from components.train.parameters import Parameters as Train
+from fec.annotations_source import check_there
 from fec.errors import ConfigurationError
 from fec.parameters import Checked, converted, fields, like, parameter, rules_of
 from fec.storage import normalized_root
-from pipelines.graph import values
 
 
 @dataclass(frozen=True)
@@ -93,51 +95,6 @@ class RunParameters(Checked):
     )
 
 
-@dataclass(frozen=True)
-class PlacementParameters(Checked):
-    """Where the tasks run on an engine and what they get there; the rest of the pipeline's parameters."""
-
-    data_image: str = parameter("container image of the data steps", default="", refuse=values.wrong_image)
-    train_image: str = parameter("container image of training", default="", refuse=values.wrong_image)
-    evaluate_image: str = parameter("container image of the evaluation", default="", refuse=values.wrong_image)
-    plan_cpu: str = parameter("CPUs of plan, such as 1 or 500m", default="1", refuse=values.wrong_cpu)
-    plan_memory: str = parameter("memory of plan, such as 4Gi", default="4Gi", refuse=values.wrong_memory)
-    download_cpu: str = parameter("CPUs of a download task", default="1", refuse=values.wrong_cpu)
-    download_memory: str = parameter("memory of a download task", default="4Gi", refuse=values.wrong_memory)
-    faces_cpu: str = parameter("CPUs of a faces task, which uses them", default="3", refuse=values.wrong_cpu)
-    faces_memory: str = parameter("memory of a faces task", default="6Gi", refuse=values.wrong_memory)
-    collect_cpu: str = parameter("CPUs of collect", default="1", refuse=values.wrong_cpu)
-    collect_memory: str = parameter("memory of collect", default="4Gi", refuse=values.wrong_memory)
-    datagen_cpu: str = parameter("CPUs of a datagen task, which uses all of them", default="3", refuse=values.wrong_cpu)
-    datagen_memory: str = parameter("memory of a datagen task", default="6Gi", refuse=values.wrong_memory)
-    train_cpu: str = parameter("CPUs of training", default="3", refuse=values.wrong_cpu)
-    train_memory: str = parameter("memory of training", default="12Gi", refuse=values.wrong_memory)
-    evaluate_cpu: str = parameter("CPUs of the evaluation", default="3", refuse=values.wrong_cpu)
-    evaluate_memory: str = parameter("memory of the evaluation", default="8Gi", refuse=values.wrong_memory)
-    data_node_selector: dict[str, Any] = parameter(
-        "labels of the nodes for the data steps and the evaluation, as JSON",
-        default=dict,
-        refuse=values.wrong_selector,
-    )
-    data_tolerations: tuple[Any, ...] = parameter(
-        "taints these steps tolerate, a JSON list of objects with key, operator, value, effect",
-        default=(),
-        refuse=values.wrong_tolerations,
-    )
-    train_node_selector: dict[str, Any] = parameter(
-        "labels of the nodes for training, as JSON", default=dict, refuse=values.wrong_selector
-    )
-    train_tolerations: tuple[Any, ...] = parameter(
-        "taints training tolerates, as JSON", default=(), refuse=values.wrong_tolerations
-    )
-    accelerator_type: str = parameter(
-        "resource training asks for, nvidia.com/gpu or google.com/tpu; empty for none",
-        default="",
-        refuse=values.wrong_accelerator,
-    )
-    accelerator_count: str = parameter("how many of it", default="0", refuse=values.wrong_count)
-
-
 def for_pipeline(parameters: RunParameters) -> dict[str, Any]:
     """The values for a run on this machine by the names of the pipeline's inputs, as JSON can carry them."""
     return dataclasses.asdict(parameters) | {
@@ -160,6 +117,20 @@ def check_values(given: Mapping[str, Any], *, model: str = RunParameters.model) 
             value = converted(parameters, field.name, given[field.name])
             if wrong := rules_of(field).says(value):
                 raise ConfigurationError(f"{field.name} {value!r}: {wrong}")
+
+
+def check_given(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> None:
+    """Raises ConfigurationError for what is wrong with what an engine gave to a task, before a loop begins.
+
+    Kubeflow's own form sends whatever is filled in. A task that has but its own inputs (``fec run`` has checked them
+    all) has its part of this.
+    """
+    check_values(given)
+    if "train_csv" in given:
+        check_together(given)
+        check_reachable(given, environment.get(SHARED, "").split(":") if environment.get(SHARED) else ())
+        for name in ("train_csv", "eval_csv"):
+            check_there(str(given[name]))
 
 
 def descriptions() -> dict[str, str]:
