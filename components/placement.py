@@ -135,7 +135,7 @@ class PlacementParameters(Checked):
 
 def check_together(values: Mapping[str, Any]) -> None:
     """Raises ConfigurationError for values of the form that are good by themselves and not together."""
-    _check_accelerator(
+    check_accelerator(
         str(values.get("accelerator_type", "")),
         str(values.get("accelerator_count", "0")),
         str(values.get("train_image", "")),
@@ -169,7 +169,19 @@ def check_devices(options: Mapping[str, Any], kind: str, count: Any) -> None:
         )
 
 
-def _check_accelerator(kind: str, count: str, image: str) -> None:
+def booked(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of train by which it uses what was booked for it, or ends; ``inputs`` are what the engine gave it.
+
+    The chips of a TPU are all those of its node, however many devices they are.
+    """
+    device = DEVICES.get(str(inputs.get("accelerator_type", "")))
+    if device is None:
+        return {}
+    return {"device": device} | ({"device_count": int(inputs["accelerator_count"])} if device == "gpu" else {})
+
+
+def check_accelerator(kind: str, count: str, image: str) -> None:
+    """Raises ConfigurationError for a kind without a number, a number without a kind, an image that drives another."""
     none = count.isdecimal() and not int(count)
     if kind and none:
         raise ConfigurationError(f"accelerator_type {kind!r} without a number: give accelerator_count too")

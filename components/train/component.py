@@ -37,14 +37,15 @@ def train(
     Returns:
         The run's name.
     """
+    from components.placement import booked
     from components.train import step
     from components.train.artifacts import publish_model
-    from fec.command import performed
+    from fec.command import engine_inputs, performed
 
     return performed(
         step.run,
         step.Parameters,
-        options,
+        {"train": booked(engine_inputs()) | options.get("train", {})},
         publish=lambda name: publish_model(root, name, trained_model, training_metrics),
         root=root,
         model=model,

@@ -41,13 +41,14 @@ GPUS: Final[Mapping[str, tuple[int, ...]]] = {
 class Accelerator:
     """What a pod asks for to get its accelerator: ``count`` of ``resource``, on nodes with these labels and taints.
 
-    ``tolerations`` are Kubernetes' own (key, operator, effect).
+    ``tolerations`` are Kubernetes' own (key, operator, effect). ``too_new``: made after the libtpu of fec-train-tpu.
     """
 
     resource: str
     count: int
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, str], ...] = ()
+    too_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Generation:
     slices: tuple[Slice, ...]
     cube_machine_type: str = ""
     max_cube_chips: int = 0
+    too_new: bool = False
 
     def of(self, topology: str) -> tuple[Slice, ...]:
         """The machine types that make ``topology``, those with the fewest nodes first; none if GKE has not got it."""
@@ -114,6 +116,8 @@ TPUS: Final = (
         (Slice("1x1x1", 1, "tpu7x-standard-1t"), Slice("2x2x1", 4, "tpu7x-standard-4t")),
         "tpu7x-standard-4t",
         9216,
+        # libtpu 0.0.14, which TensorFlow 2.20 was made for, is of May 2025; this TPU of November.
+        too_new=True,
     ),
 )
 
@@ -174,7 +178,8 @@ def _tpu(generation: Generation, count: int, topology: str) -> Accelerator:
             f"{smallest.chips_per_node} of its node, {smallest.machine_type}; ask for {smallest.chips_per_node}"
         )
     selector = {TPU_LABEL: generation.label, TOPOLOGY_LABEL: topology}
-    return Accelerator(TPU_RESOURCE, smallest.chips_per_node, selector, _tolerations(TPU_RESOURCE))
+    tolerations = _tolerations(TPU_RESOURCE)
+    return Accelerator(TPU_RESOURCE, smallest.chips_per_node, selector, tolerations, generation.too_new)
 
 
 def _tolerations(resource: str) -> tuple[Mapping[str, str], ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.form import CLUSTER, refuse_options
-from components.placement import TPU_RESOURCE, wrong_image, wrong_name
+from components.placement import TPU_RESOURCE, check_accelerator, check_devices, wrong_image, wrong_name
 from components.plan.parameters import refuse_groups
 from fec.errors import ConfigurationError
 from fec.images import REGISTRY, TAG, image
@@ -165,6 +165,16 @@ class CompileOptions(Checked):
             raise ConfigurationError(
                 f"accelerator {self.accelerator!r} with trainer t2t: its TensorFlow is for the CPU alone; leave the "
                 "accelerator out, or take trainer keras"
+            )
+        booked = self.training_accelerator
+        kind, count = (booked.resource, booked.count) if booked else ("", 0)
+        check_accelerator(kind, str(count), self.train_image)
+        if self.placement:
+            check_devices(self.options, kind, count)
+        if booked and booked.too_new and "train" not in self._given_images:
+            raise ConfigurationError(
+                f"accelerator {self.accelerator!r}: fec-train-tpu has a libtpu from before it; give an image that can "
+                "drive it, --image train=…"
             )
 
     @property

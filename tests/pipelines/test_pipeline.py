@@ -289,6 +289,15 @@ def test_without_places_and_summary_nothing_is_left_to_the_platform_but_time(tmp
         ({"accelerator": "nvidia-l4", "accelerator_count": 3}, "GKE's machines have"),
         ({"accelerator": "v5e", "topology": "2x2", "trainer": "t2t"}, "for the CPU alone"),
         ({"accelerator": "gpu", "trainer": "t2t"}, "for the CPU alone"),
+        ({"accelerator": "tpu7x", "topology": "2x2x1"}, "libtpu from before it"),
+        ({"accelerator": "v5e", "topology": "2x2", "image": ("train=ghcr.io/me/fec-train:v1",)}, "fec-train-tpu can"),
+        ({"accelerator": "nvidia-l4", "image": ("train=ghcr.io/me/fec-train-tpu:v1",)}, "fec-train can"),
+        (
+            {"accelerator": "nvidia-l4", "accelerator_count": 8, "options": {"train": {"device_count": 4}}},
+            "all that is",
+        ),
+        ({"accelerator": "nvidia-l4", "options": {"train": {"device": "cpu"}}}, "what is booked is gpu: leave it out"),
+        ({"options": {"train": {"device": "tpu"}}}, "what is booked is cpu"),
     ],
 )
 def test_what_the_engine_or_gke_would_refuse_is_refused_when_compiling(options: dict[str, Any], said: str) -> None:
