@@ -81,7 +81,7 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], words: list[str]
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--num-train-shards", "0", ["--num-train-shards 0", "at least 1"]),
+        ("--num-train-shards", "0", ["--num-train-shards 0", "between 1 and"]),
         ("--num-train-shards", "many", ["--num-train-shards", "many"]),
         ("--max-shards", "-1", ["--max-shards -1"]),
         ("--max-groups", "0", ["--max-groups 0"]),
