@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import boto3
@@ -100,6 +101,14 @@ def test_tensorboard_can_read_the_curves(trained_once: Path) -> None:
         for value in event.summary.value
     ]
     assert values == [(tag, step) for step in (10, 20, 30, 40, STEPS) for tag in ("loss", "triplet_accuracy")]
+
+
+def test_tensorboard_starts_in_this_environment() -> None:
+    """Its command and every plugin of it can be imported: no part of it needs what setuptools no longer has."""
+    command = Path(sys.executable).parent / "tensorboard"
+    said = subprocess.run([str(command), "--version"], capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.strip() == metadata.version("tensorboard")
 
 
 def test_a_killed_training_ends_in_the_same_bytes_as_one_that_was_not(trained_once: Path, learnable: Path) -> None:
