@@ -78,6 +78,11 @@ def report_dir(run: str) -> str:
     return f"reports/{run}"
 
 
+def embeddings_table(run: str) -> str:
+    """Where the run's model puts the faces of its root (``fec.embeddings``)."""
+    return f"{report_dir(run)}/embeddings.parquet"
+
+
 def run_summary(run: str) -> str:
     """How a run of an engine ended; ``run`` is the engine's name of it."""
     return f"runs/{run}/summary.json"

@@ -203,3 +203,17 @@ class VerifiedFace:
     pitch: Annotated[Float32 | None, LATER] = None
     landmarks: Annotated[Sequence[Float32] | None, LATER] = None
     exif_orientation: Annotated[Int8 | None, LATER] = None
+
+
+@dataclass(frozen=True)
+class EmbeddedFace:
+    """``reports/<run>/embeddings.parquet``: a face of the records, and where the run's model puts it.
+
+    Sorted by (split, face_id); a face that both splits use has a row in each. ``embedding`` is a unit vector, of 16
+    numbers unless the model was trained with another size: faces with like expressions are near to each other.
+    """
+
+    face_id: str
+    image_id: str
+    split: str
+    embedding: Sequence[Float32]

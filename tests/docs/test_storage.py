@@ -17,6 +17,7 @@ TABLES = {
     "faces.parquet, beside the crops": rows.VerifiedFace,
     "collect: triplets.parquet": rows.CollectedTriplet,
     "collect: faces.parquet": rows.CollectedFace,
+    "reports: embeddings.parquet": rows.EmbeddedFace,
 }
 
 

@@ -14,6 +14,7 @@ from fec.row_types import from_values, names, to_json
 from fec.rows import (
     CollectedFace,
     CollectedTriplet,
+    EmbeddedFace,
     PlannedFace,
     PlannedImage,
     PlannedTriplet,
@@ -45,6 +46,7 @@ ROWS = [
         length=9,
         sha256="cd",
     ),
+    EmbeddedFace("f", "i", "eval", [0.5, -0.25]),
     VerifiedFace("f", "i", FaceOutcome.NO_IMAGE, "gone", "yunet", 0.1, 0.2, 0.3, 0.4),
     VerifiedFace("f", "i", FaceOutcome.OK, "", "yunet", 0.1, 0.2, 0.3, 0.4, 9, 8, 1, thumbnail=b"\xff", confidence=0.5),
 ]
