@@ -57,6 +57,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="write the image's bill of materials (CycloneDX); {name} in PATH is the image's",
     )
+    build.add_argument(
+        "--images",
+        default="",
+        metavar="FILE",
+        help="with --push: write what was pushed, by digest, to this file, which fec compile and fec submit take",
+    )
     build.add_argument("--build-dir", default=".", help="a checkout of the project (default: this folder)")
     build.add_argument("--gcb-project", default="", help="Cloud Build: the project (default: that of the credentials)")
     build.add_argument(
@@ -66,6 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    _check_images(options)
     recipes = recipes_from(options)
     _check_sbom(options.sbom, recipes)
     if options.engine == "cloudbuild":
@@ -123,7 +130,7 @@ def _build_here(options: argparse.Namespace, recipes: list[Recipe]) -> None:
         if options.sbom:
             engine.write_sbom(recipe.reference, _sbom_path(options.sbom, recipe))
         if options.push:
-            _say_pinned(recipe, engine.push(recipe.reference))
+            _say_pinned(recipe, engine.push(recipe.reference), options.images)
 
 
 def _build_in_cloud(options: argparse.Namespace, recipes: list[Recipe]) -> None:
@@ -134,15 +141,34 @@ def _build_in_cloud(options: argparse.Namespace, recipes: list[Recipe]) -> None:
         built = cloud.gcb_build_and_push(
             recipe.reference, recipe.build_dir, recipe.cache_from, arguments=recipe.arguments(), cloud=builder
         )
-        _say_pinned(recipe, built.digest)
+        _say_pinned(recipe, built.digest, options.images)
         if options.sbom:
             cloud.write_sbom(built, builder, _sbom_path(options.sbom, recipe))
 
 
-def _say_pinned(recipe: Recipe, digest: str) -> None:
-    """Say the reference that no later push can move, as fec compile --image takes it."""
+def _say_pinned(recipe: Recipe, digest: str, file: str) -> None:
+    """Say the reference that no later push can move, and note it in ``file`` if one is named."""
+    pinned = f"{recipe.reference}@{digest}" if digest else recipe.reference
     if digest:
-        print(f"{recipe.reference}@{digest}", file=sys.stderr)
+        print(pinned, file=sys.stderr)
+    if file:
+        from pipelines.image_build.pinned import write_pinned
+
+        write_pinned(file, {recipe.name: pinned})
+
+
+def _check_images(options: argparse.Namespace) -> None:
+    from fec.errors import ConfigurationError
+    from pipelines.image_build.pinned import read_pinned
+
+    if not options.images:
+        return
+    if not options.push and options.engine != "cloudbuild":
+        raise ConfigurationError("--images without --push: only a registry gives an image its digest")
+    if Path(options.images).exists():
+        read_pinned(options.images)
+    elif not Path(options.images).absolute().parent.is_dir():
+        raise ConfigurationError(f"images {options.images!r}: there is no such folder")
 
 
 def _sbom_path(template: str, recipe: Recipe) -> Path:

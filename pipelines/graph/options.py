@@ -13,6 +13,7 @@ from fec.images import REGISTRY, TAG, image
 from fec.layout import MAX_GROUPS
 from fec.parameters import Checked, fields, parameter
 from pipelines.graph.accelerators import Accelerator, accelerator
+from pipelines.image_build.pinned import read_pinned, refuse_pinned
 
 # A loop of more iterations comes near the limits of the engine's own bookkeeping (about 1 MiB a run).
 MAX_PARALLELISM = MAX_GROUPS
@@ -125,6 +126,11 @@ class CompileOptions(Checked):
         default=(),
         refuse=_images,
     )
+    images: str = parameter(
+        help="file with the images by digest, as fec images build --push --images FILE wrote it",
+        default="",
+        refuse=refuse_pinned,
+    )
     pull_secret: tuple[str, ...] = parameter(
         help="a Kubernetes Secret with which the images are pulled", default=(), refuse=_pull_secrets
     )
@@ -210,14 +216,14 @@ class CompileOptions(Checked):
     @property
     def has_images(self) -> bool:
         """Whether it is said where every image is."""
-        return bool(self.registry) or all(name in self._given_images for name in IMAGES)
+        return bool(self.registry) or all(self._pinned(use, name) for use, name in self._names.items())
 
     def check_images(self) -> None:
         """Raises ConfigurationError where nobody said where the images are: there are none that all could pull."""
         if not self.has_images:
             raise ConfigurationError(
-                "no images: give --registry and --tag as fec images build had them, or --image data=… --image train=… "
-                "--image evaluate=…"
+                "no images: give --registry and --tag as fec images build had them, or --images FILE that it wrote, or "
+                "--image data=… --image train=… --image evaluate=…"
             )
 
     @property
@@ -226,7 +232,7 @@ class CompileOptions(Checked):
         changed = [
             f"{field.name}={getattr(self, field.name)}"
             for field in fields(type(self))
-            if field.name not in ("registry", "tag", "image", "options", "env")
+            if field.name not in ("registry", "tag", "image", "images", "options", "env")
             and getattr(self, field.name) != field.default
         ]
         names = dict.fromkeys((self.data_image, self.train_image, self.evaluate_image))
@@ -238,22 +244,35 @@ class CompileOptions(Checked):
 
     @property
     def data_image(self) -> str:
-        return self._image("data", "data")
+        return self._image("data")
 
     @property
     def train_image(self) -> str:
         """The image of the training task: it depends on the trainer and on what it trains on."""
-        found = self.training_accelerator
-        on_tpu = found is not None and found.resource == TPU_RESOURCE
-        return self._image("train", "t2t" if self.trainer == T2T else "train-tpu" if on_tpu else "train")
+        return self._image("train")
 
     @property
     def evaluate_image(self) -> str:
         """Evaluation takes no accelerator."""
-        return self._image("evaluate", "train")
+        return self._image("evaluate")
 
-    def _image(self, use: str, name: str) -> str:
-        return self._given_images.get(use) or image(name, self.registry, self.tag)
+    @property
+    def _names(self) -> dict[str, str]:
+        """Which image each use takes."""
+        found = self.training_accelerator
+        on_tpu = found is not None and found.resource == TPU_RESOURCE
+        return {
+            "data": "data",
+            "train": "t2t" if self.trainer == T2T else "train-tpu" if on_tpu else "train",
+            "evaluate": "train",
+        }
+
+    def _pinned(self, use: str, name: str) -> str:
+        return self._given_images.get(use) or read_pinned(self.images).get(name, "")
+
+    def _image(self, use: str) -> str:
+        name = self._names[use]
+        return self._pinned(use, name) or image(name, self.registry, self.tag)
 
 
 # kfp.local runs at most two iterations at a time and waits in place before a retry: a run on one machine
