@@ -7,6 +7,7 @@ where the pipeline needs one. What has no field here travels in ``options``.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +17,16 @@ from components import options as step_options
 from components.datagen.parameters import Parameters as Datagen
 from components.download.parameters import Parameters as Download
 from components.faces.parameters import Parameters as Faces
-from components.placement import SHARED, PlacementParameters, check_reachable, check_together
+from components.placement import PLACES, SHARED, PlacementParameters, check_reachable, check_together
 from components.plan.parameters import Parameters as Plan
 from components.train.parameters import MODELS
 from components.train.parameters import Parameters as Train
+from fec import layout
 from fec.annotations_source import check_there
 from fec.errors import ConfigurationError
 from fec.parameters import Checked, converted, fields, like, parameter, rules_of
-from fec.storage import normalized_root
+from fec.storage import normalized_root, open_storage
+from fec.task_records import run_name
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,15 @@ def check_given(given: Mapping[str, Any], environment: Mapping[str, str] = os.en
         check_reachable(given, environment.get(SHARED, "").split(":") if environment.get(SHARED) else ())
         for name in ("train_csv", "eval_csv"):
             check_there(str(given[name]))
+
+
+def take(root: str, given: Mapping[str, Any]) -> None:
+    """``check_given``, and of a whole form note below the root on which nodes the run's tasks go, for fec status."""
+    check_given(given)
+    run = run_name(os.environ)
+    if run and "train_csv" in given:
+        places = {name: given[name] for name in PLACES if name in given}
+        open_storage(root).write(layout.run_places(run), (json.dumps(places) + "\n").encode())
 
 
 def descriptions() -> dict[str, str]:

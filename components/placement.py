@@ -24,6 +24,8 @@ ACCELERATORS: Final = (GPU_RESOURCE, TPU_RESOURCE)
 DRIVES: Final[Mapping[str, str]] = {"fec-train": GPU_RESOURCE, "fec-train-tpu": TPU_RESOURCE, "fec-t2t": ""}
 # What train calls them.
 DEVICES: Final[Mapping[str, str]] = {GPU_RESOURCE: "gpu", TPU_RESOURCE: "tpu"}
+# Which nodes a run's tasks go to.
+PLACES: Final = ("data_node_selector", "train_node_selector", "accelerator_type", "accelerator_count")
 # In the environment of a task: the folders that all tasks share, with ":" between them.
 SHARED: Final = "FEC_SHARED"
 # [HOST[:PORT]/]PATH[:TAG][@DIGEST], as https://github.com/distribution/reference has it.

@@ -88,6 +88,11 @@ def run_summary(run: str) -> str:
     return f"runs/{run}/summary.json"
 
 
+def run_places(run: str) -> str:
+    """On which nodes the tasks of a run of an engine go, and with which accelerator."""
+    return f"runs/{run}/places.json"
+
+
 def tasks_dir(run: str) -> str:
     """What the tasks of a run say of themselves, a folder a task."""
     return f"runs/{run}/tasks"

@@ -35,7 +35,7 @@ def plan(
     Returns:
         The groups, each as INDEX/COUNT.
     """
-    from components.form import check_given
+    from components.form import take
     from components.plan import step
     from fec.command import engine_inputs, performed
 
@@ -44,7 +44,7 @@ def plan(
         step.Parameters,
         options,
         # Of all steps: a mistake is told before anything is fetched.
-        check=lambda: check_given(engine_inputs() | {"options": options}),
+        check=lambda: take(root, engine_inputs() | {"options": options}),
         root=root,
         split=split,
         annotations=annotations,

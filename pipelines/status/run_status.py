@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +17,8 @@ from fec.task_records import SILENT, TaskRecord, last_attempts, read_record, rea
 HOUR: Final = 3600.0
 # The order in which a run does them; others follow by name.
 _ORDER: Final = ("plan", "download", "faces", "collect", "datagen", "train", "evaluate")
+# What runs on the nodes for training.
+TRAINING: Final = ("train", "t2t_train")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,10 @@ class StepStatus:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run: its steps in order, tasks that did not end well, who was heard of last, and the summary if it ended."""
+    """A run: its steps in order, tasks that did not end well, who was heard of last, and the summary if it ended.
+
+    ``pod_hours_on``: by the nodes the tasks were sent to, as a node selector says it.
+    """
 
     root: str
     run: str
@@ -53,6 +58,7 @@ class RunStatus:
     last: TaskRecord | None
     ended: str
     why: tuple[str, ...]
+    pod_hours_on: Mapping[str, float]
 
     @property
     def pod_hours(self) -> float:
@@ -95,7 +101,21 @@ def run_status(storage: Storage, run: str, now: datetime) -> RunStatus:
         last=max(last, key=lambda record: record.seen, default=None),
         ended=str(summary["state"]) if summary else "",
         why=tuple(summary["why"]) if summary else (),
+        pod_hours_on=_pod_hours_on(records, _read(storage, layout.run_places(run)) if run else {}),
     )
+
+
+def _pod_hours_on(records: Sequence[TaskRecord], places: Mapping[str, Any]) -> dict[str, float]:
+    """Of every attempt, by the nodes that ``places`` (the run's form) sends its step to."""
+    found: dict[str, float] = {}
+    for record in records:
+        of = "train" if record.step in TRAINING else "data"
+        labels = places.get(f"{of}_node_selector") or {}
+        on = ", ".join(f"{label}={value}" for label, value in sorted(labels.items())) or "any node"
+        if of == "train" and places.get("accelerator_type"):
+            on += f" ({places.get('accelerator_count')} {places['accelerator_type']} each)"
+        found[on] = found.get(on, 0.0) + record.seconds / HOUR
+    return found
 
 
 def _steps(records: Sequence[TaskRecord], now: datetime) -> tuple[StepStatus, ...]:
@@ -155,8 +175,14 @@ def _rate(record: TaskRecord) -> float:
 
 
 def _summary(storage: Storage, run: str) -> dict[str, Any] | None:
+    found = _read(storage, layout.run_summary(run))
+    return found if {"state", "why"} <= found.keys() else None
+
+
+def _read(storage: Storage, path: str) -> dict[str, Any]:
+    """The JSON object at ``path``; empty where there is none."""
     try:
-        found = json.loads(storage.read(layout.run_summary(run)))
+        found = json.loads(storage.read(path))
     except (FileNotFoundError, ValueError):
-        return None
-    return found if isinstance(found, dict) and {"state", "why"} <= found.keys() else None
+        return {}
+    return found if isinstance(found, dict) else {}

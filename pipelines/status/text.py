@@ -26,6 +26,7 @@ def as_text(status: RunStatus, splits: Mapping[str, SplitStatus], now: datetime)
         if status.steps:
             lines += ["", *_table([_HEAD, *(_row(step) for step in status.steps)])]
             lines.append(f"pod hours in all: {status.pod_hours:.2f}")
+            lines += [f"  {hours:.2f} on {on}" for on, hours in sorted(status.pod_hours_on.items())]
         if status.troubled and not status.why:
             lines += ["", "in trouble:"]
             lines += [f"  {_trouble(record)}" for record in status.troubled[:_SHOWN]]
@@ -50,6 +51,7 @@ def as_json(status: RunStatus, splits: Mapping[str, SplitStatus]) -> dict[str, A
         "in_trouble": [asdict(record) for record in status.troubled],
         "last": asdict(status.last) if status.last else None,
         "pod_hours": round(status.pod_hours, 3),
+        "pod_hours_on": {on: round(hours, 3) for on, hours in status.pod_hours_on.items()},
         "splits": {split: asdict(found) for split, found in splits.items()},
     }
 

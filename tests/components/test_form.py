@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from kfp import compiler
 
-from components.form import check_given
-from components.placement import SHARED
+from components.form import check_given, take
+from components.placement import PLACES, SHARED
 from components.plan.component import plan
+from fec import layout
 from fec.command import engine_inputs
 from fec.errors import ConfigurationError
 from pipelines.graph.compiled import read_spec
@@ -76,6 +77,23 @@ def test_a_good_form_is_taken(form: dict[str, RuntimeParameter], tmp_path: Path)
         (tmp_path / name).touch()
     values = [f"root={tmp_path}/root", f"train_csv={tmp_path}/train.csv", f"eval_csv={tmp_path}/eval.csv"]
     check_given(whole(form, parse(values, form)), {SHARED: f"/keys:{tmp_path}"})
+
+
+def test_the_first_task_notes_on_which_nodes_the_run_goes(
+    form: dict[str, RuntimeParameter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("train.csv", "eval.csv"):
+        (tmp_path / name).touch()
+    values = [f"root={tmp_path}/root", f"train_csv={tmp_path}/train.csv", f"eval_csv={tmp_path}/eval.csv"]
+    filled_in = whole(form, parse([*values, 'data_node_selector={"disktype": "ssd"}'], form))
+    monkeypatch.setenv(SHARED, str(tmp_path))
+    take(f"{tmp_path}/root", filled_in)
+    assert not (tmp_path / "root").exists()
+    monkeypatch.setenv("FEC_RUN", "fec-x7k2p")
+    take(f"{tmp_path}/root", filled_in)
+    noted = json.loads((tmp_path / "root" / layout.run_places("fec-x7k2p")).read_text())
+    assert noted == {name: filled_in[name] for name in PLACES}
+    assert noted["data_node_selector"] == {"disktype": "ssd"}
 
 
 def test_annotations_that_are_not_there_are_told_of_both_splits(

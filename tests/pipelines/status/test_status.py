@@ -91,6 +91,22 @@ def test_pod_hours_count_attempts_that_failed_too(root: Path) -> None:
     assert step(status_of(root), "download train").pod_hours == pytest.approx(expected / 3600)
 
 
+def test_pod_hours_are_told_by_the_nodes_that_the_runs_form_names(root: Path) -> None:
+    put(root, "fec-b", "train", "", "0/1", started=at(3600), ended=at(0), exit_code=0)
+    assert set(status_of(root).pod_hours_on) == {"any node"}
+    form = {
+        "data_node_selector": {"cloud.google.com/gke-spot": "true"},
+        "train_node_selector": {"cloud.google.com/gke-accelerator": "nvidia-l4"},
+        "accelerator_type": "nvidia.com/gpu",
+        "accelerator_count": "2",
+    }
+    (root / layout.run_places("fec-b")).write_text(json.dumps(form))
+    status, trained = status_of(root), "cloud.google.com/gke-accelerator=nvidia-l4 (2 nvidia.com/gpu each)"
+    assert status.pod_hours_on[trained] == pytest.approx(1)
+    assert sum(status.pod_hours_on.values()) == pytest.approx(status.pod_hours)
+    assert f"  {status.pod_hours - 1:.2f} on cloud.google.com/gke-spot=true\n" in shown_of(root)
+
+
 def test_those_in_trouble_are_named_with_what_they_said(root: Path) -> None:
     shown = shown_of(root)
     assert "download train 1/10 (pod fec-b-1 on gke-1): exit code 1: no network" in shown
