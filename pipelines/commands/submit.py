@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options, compile_options)
 
     from pipelines.kubeflow import submit
+    from pipelines.kubeflow.controller import advice
     from pipelines.kubeflow.endpoint import connect
     from pipelines.kubeflow.watch import RunEnded, Watch
 
@@ -75,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
         submission = _submission(options, compile_options, Path(folder))
         submit.check_names(submission)
         endpoint = connect(access)
+        if said := advice(access.kube_context):
+            event("advice", said)
         if options.every_hours:
             print(submit.schedule(endpoint, submission, options.every_hours), flush=True)
             return 0

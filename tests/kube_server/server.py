@@ -20,6 +20,7 @@ from fec.kube_syntax import amount
 
 PATH: Final = re.compile(r"/apis/batch/v1/namespaces/(?P<namespace>[^/]+)/jobs(?:/(?P<name>[^/]+))?")
 PODS: Final = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods(?:/(?P<name>[^/]+)/log)?")
+CONFIG_MAPS: Final = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/configmaps/(?P<name>[^/]+)")
 QUERY: Final[Mapping[str, frozenset[str]]] = {
     "POST": frozenset({"pretty", "dryRun", "fieldManager", "fieldValidation"}),
     "GET": frozenset({"pretty"}),
@@ -75,6 +76,7 @@ class KubeServer:
     jobs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     pods: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
+    config_maps: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
     def kubeconfig(self, folder: Path) -> str:
@@ -97,6 +99,8 @@ class KubeServer:
             return self._status(403, "Forbidden", "jobs is forbidden")
         if method == "GET" and (of_pods := PODS.fullmatch(path)):
             return self._pods(of_pods["name"], query)
+        if method == "GET" and (of_map := CONFIG_MAPS.fullmatch(path)):
+            return self._config_map(of_map["namespace"], of_map["name"])
         if match is None or method not in QUERY or not set(query) <= QUERY[method]:
             self.violations.append(f"{method} {path}: no such request")
             return self._status(400, "BadRequest", "no such request")
@@ -116,6 +120,13 @@ class KubeServer:
         label, _, value = query["labelSelector"][0].partition("=")
         chosen = [pod for pod in self.pods if pod["metadata"]["labels"].get(label) == value]
         return 200, {"kind": "PodList", "apiVersion": "v1", "items": chosen}
+
+    def _config_map(self, namespace: str, name: str) -> tuple[int, Any]:
+        if (namespace, name) not in self.config_maps:
+            return self._status(404, "NotFound", f'configmaps "{name}" not found')
+        metadata = {"name": name, "namespace": namespace}
+        data = self.config_maps[namespace, name]
+        return 200, {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": data}
 
     def _create(self, namespace: str, job: Any) -> tuple[int, Any]:
         found = faults(job, self.version)
