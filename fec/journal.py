@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,23 +48,36 @@ class Journal:
             rows.append(row)
             end += len(line)
         self._file.truncate(end)
-        self._file.seek(0, os.SEEK_END)
+        self._end = end
         return rows
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row of JSON-serialisable values, or nothing and raise OSError if the disk does not take it."""
         line = memoryview((json.dumps(row, separators=(",", ":")) + "\n").encode())
-        end = self._file.seek(0, os.SEEK_END)
+        length = len(line)
         try:
             while line:
                 line = line[self._file.write(line) :]
         except OSError:
-            self._file.truncate(end)
+            self._file.truncate(self._end)
             raise
+        self._end += length
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The rows there are now, one at a time."""
+        with self.path.open("rb") as file:
+            for line in file:
+                yield json.loads(line)
+
+    @property
+    def there(self) -> bool:
+        """Whether the file still has a name: what is added to one that was removed is lost."""
+        return os.fstat(self._file.fileno()).st_nlink > 0
 
     def clear(self) -> None:
         """Forget all rows, once what they stand for is stored for good."""
         self._file.truncate(0)
+        self._end = 0
         self.rows = []
 
     def close(self) -> None:

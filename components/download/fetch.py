@@ -13,7 +13,7 @@ import aiohttp
 from components.download.addresses import ForbiddenAddress, GuardedResolver, Network, guarded_socket, no_such_name
 from components.download.answers import Answer, Limits, failure, retry_after, short
 from components.download.connector import CleanConnector
-from components.download.decoding import PIECE, BrokenOff, Undecodable, decoded
+from components.download.decoding import BrokenOff, Undecodable, decoded
 from components.download.formats import image_extension, looks_like
 from components.download.robots import opts_out
 from components.download.urls import InvalidURL, askable, joined
@@ -110,9 +110,9 @@ class Fetcher:
                 for _ in range(_TEXT_REDIRECTS):
                     async with self._session.get(askable(url), allow_redirects=False) as response:
                         if response.status == 200:
-                            body = bytearray()
-                            await _read_up_to(most, response.content.iter_any(), body)
-                            return body[:most].decode("utf-8", "replace")
+                            body = _Body()
+                            await body.read_up_to(most, response.content.iter_any())
+                            return body.whole()[:most].decode("utf-8", "replace")
                         url = joined(url, response.headers.get("Location", ""))
                         if response.status not in REDIRECTS or "Location" not in response.headers:
                             return None
@@ -185,30 +185,44 @@ class Fetcher:
         declared = response.content_length
         if declared is not None and declared > most:
             return Answer(ImageOutcome.TOO_LARGE, f"{declared:,} bytes declared, {most:,} allowed")
-        body = bytearray()
+        body = _Body()
         try:
-            pieces = decoded(response.headers.get("Content-Encoding", ""), response.content.iter_chunked(PIECE), most)
-            await _read_up_to(min(LARGE_BODY, most), pieces, body)
-            if len(body) > LARGE_BODY:
+            pieces = decoded(response.headers.get("Content-Encoding", ""), response.content.iter_any(), most)
+            await body.read_up_to(min(LARGE_BODY, most), pieces)
+            if body.size > LARGE_BODY:
                 await place.take()
-                await _read_up_to(most, pieces, body)
+                await body.read_up_to(most, pieces)
         except Undecodable as error:
             return Answer(ImageOutcome.UNDECODABLE, short(str(error)))
-        if len(body) > most:
+        if body.size > most:
             return Answer(ImageOutcome.TOO_LARGE, f"more than {most:,} bytes")
-        extension = image_extension(body)
+        data = body.whole()
+        extension = image_extension(data)
         if extension is None:
-            looks = looks_like(body)
+            looks = looks_like(data)
             return Answer(ImageOutcome.NOT_AN_IMAGE, short(f"{looks}, sent as {content_type}"), looks=looks)
-        return Answer(ImageOutcome.FETCHED, data=bytes(body), extension=extension)
+        return Answer(ImageOutcome.FETCHED, data=data, extension=extension)
 
 
-async def _read_up_to(most: int, pieces: AsyncIterator[bytes], body: bytearray) -> None:
-    """Add ``pieces`` to ``body`` to their end, or until it has more than ``most`` bytes."""
-    async for piece in pieces:
-        body += piece
-        if len(body) > most:
-            break
+class _Body:
+    """What has come of a body."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    async def read_up_to(self, most: int, pieces: AsyncIterator[bytes]) -> None:
+        """Add ``pieces`` to their end, or until there are more than ``most`` bytes."""
+        async for piece in pieces:
+            self._pieces.append(piece)
+            self.size += len(piece)
+            if self.size > most:
+                break
+
+    def whole(self) -> bytes:
+        if len(self._pieces) != 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from fec.storage import Storage
 # With a remote root the machine's disk goes with the pod, so a segment is put at least this often, in seconds.
 REMOTE_SEAL_SECONDS: Final = 60.0
 # Bytes that are hashed and written in less time than a thread takes to be handed them.
-_SMALL: Final = 256 << 10
+_SMALL: Final = 1 << 20
 
 
 @dataclass

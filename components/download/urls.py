@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urljoin
 
@@ -57,6 +58,7 @@ def joined(url: str, location: str) -> str:
         raise InvalidURL(f"redirected to no URL: {error}") from None
 
 
+@lru_cache(maxsize=4096)
 def server(url: str) -> str:
     """Scheme, host and port of ``url``, as one text; "" where it has none."""
     try:

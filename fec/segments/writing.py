@@ -1,16 +1,22 @@
-"""Originals into segments, each safe against a kill as soon as it was added."""
+"""Originals into segments, each safe against a kill as soon as it was added, its bytes written once."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
+import shutil
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+import pyarrow as pa
 
 from fec import layout, tables
 from fec.errors import RunFailed
@@ -20,10 +26,16 @@ from fec.rows import SegmentRow, Tried
 from fec.segments.reading import SEGMENT_FILE, numbers
 from fec.storage import Storage
 
-# A segment is in memory while it is put: one at a time in a process, so that small nodes do.
 SEGMENT_BYTES: Final = 64 << 20
+# Rows of a segment: many tiny pictures, or many that are gone.
+SEGMENT_ROWS: Final = 16_384
+# How often it is looked whether the workspace is still there.
+LOOK_SECONDS: Final = 1.0
+# One manifest is made at a time in a process, so that small nodes do.
 _PUTTING: Final = threading.Lock()
 _BLOCK: Final = tarfile.BLOCKSIZE
+_END: Final = 2 * _BLOCK
+_ROWS: Final = 1024
 
 
 def seal_unfinished(storage: Storage, split: str) -> None:
@@ -41,9 +53,12 @@ def seal_unfinished(storage: Storage, split: str) -> None:
 class SegmentWriter:
     """Stores originals and outcomes of one shard, each safe against a kill as soon as ``add`` returns.
 
-    ``recovered`` is what a killed predecessor had added and not yet sealed. Use as a context manager; leaving
-    it by an exception keeps what was added for the next one. Raises RunFailed while another process has the
+    ``recovered`` are the ids of what a killed predecessor had added and not yet sealed. Use as a context manager;
+    leaving it by an exception keeps what was added for the next one. Raises RunFailed while another process has the
     shard's workspace, and where the disk or the root does not take what is written. Safe to use from several threads.
+
+    The bytes are written to the tar that becomes the segment. Once it is put it is nobody's to change: a folder has it
+    by a second link.
     """
 
     def __init__(self, storage: Storage, split: str, shard: int, segment_bytes: int = SEGMENT_BYTES) -> None:
@@ -54,74 +69,123 @@ class SegmentWriter:
         workspace = storage.workspace(self._directory)
         self._journal = Journal(workspace / "journal")
         self._path = workspace / "segment.tar"
-        self._path.touch()
-        self._tar = io.FileIO(self._path, "r+")
-        self._rows, self._end = _whole(self._tar, [from_values(SegmentRow, row) for row in self._journal.rows])
-        if len(self._rows) < len(self._journal.rows):
+        # The number the tar was put under while its manifest was not.
+        self._put_as: int | None = None
+        self._look_at = 0.0
+        if not self._journal.rows:  # what lies there was put before the journal was cleared
+            self._path.unlink(missing_ok=True)
+        self._tar = _opened(self._path)
+        self.recovered = self._recover()
+
+    def _recover(self) -> frozenset[str]:
+        rows, self._end = _whole(self._tar, [from_values(SegmentRow, row) for row in self._journal.rows])
+        if len(rows) < len(self._journal.rows):
             self._journal.clear()
-            for row in self._rows:
+            for row in rows:
                 self._journal.append(to_json(row))
-        self._tar.truncate(self._end)
-        self.recovered: dict[str, Tried] = {row.image_id: row for row in self._rows}
-        if self._rows and self._holding(self._content()):
+        self._journal.rows = []
+        self._count = len(rows)
+        put = self._put_before() if rows else []
+        if put:
+            self._put_as = put[0]
             self.seal()
+        else:
+            self._own()
+            self._tar.truncate(self._end)
+        return frozenset(row.image_id for row in rows)
+
+    def _own(self) -> None:
+        """Let go of a tar that has a name elsewhere too, as in a copy of the root made of links."""
+        if os.fstat(self._tar.fileno()).st_nlink > 1:
+            copy = self._path.with_suffix(".copy")
+            shutil.copyfile(self._path, copy)
+            copy.replace(self._path)
+            self._tar.close()
+            self._tar = _opened(self._path)
 
     def add(self, tried: Tried, data: bytes | None = None, extension: str = "bin") -> None:
         """Store an outcome, and the bytes of an image that was fetched; seals the segment when it is full."""
         offset = length = digest = None
         with self._lock, self._disk():
+            if self._put_as is not None:
+                self.seal()
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + LOOK_SECONDS
+                if not self._journal.there:
+                    raise self._removed()
             if data is not None:
                 header = tarfile.TarInfo(f"{tried.image_id}.{extension}")
                 header.size = length = len(data)
                 header.mode = 0o644
                 offset = self._end + _BLOCK
                 digest = hashlib.sha256(data).hexdigest()
-                self._tar.seek(self._end)
-                for piece in (header.tobuf(tarfile.USTAR_FORMAT), data, bytes(-length % _BLOCK)):
-                    _write(self._tar, piece)
-            row = SegmentRow(**vars(tried), offset=offset, length=length, sha256=digest)
-            self._journal.append(to_json(row))
-            self._rows.append(row)
+                _write(self._tar, self._end, header.tobuf(tarfile.USTAR_FORMAT), data, bytes(-length % _BLOCK))
+            self._journal.append(to_json(SegmentRow(**vars(tried), offset=offset, length=length, sha256=digest)))
+            self._count += 1
             if offset is not None and length is not None:
                 self._end = _after(offset, length)
-            if self._end >= self._segment_bytes:
+            if self._end >= self._segment_bytes or self._count >= SEGMENT_ROWS:
                 self.seal()
 
     def would_fill(self, length: int) -> bool:
         """Whether adding that many bytes would make the segment full, and so ``add`` slow."""
-        return _after(self._end + _BLOCK, length) >= self._segment_bytes
+        return _after(self._end + _BLOCK, length) >= self._segment_bytes or self._count + 1 >= SEGMENT_ROWS
 
     def seal(self) -> None:
         """Put what was added so far as a segment; does nothing if there is nothing."""
         with self._lock:
-            if self._rows:
-                with _PUTTING:
-                    self._put()
-                self._rows, self._end = [], 0
-                self._journal.clear()
-                self._tar.truncate(0)
+            if not self._count:
+                return
+            if not self._journal.there or not os.fstat(self._tar.fileno()).st_nlink:
+                raise self._removed()
+            with _PUTTING:
+                self._put()
+            # In this order: a tar beside an empty journal is known to be put, and never changed.
+            self._journal.clear()
+            self._tar.close()
+            self._path.unlink()
+            self._tar = _opened(self._path)
+            self._count, self._end, self._put_as = 0, 0, None
 
     def _put(self) -> None:
-        content = self._content()
-        manifest = tables.to_bytes(tables.from_rows(self._rows, SegmentRow))
-        for number in self._holding(content):
-            if self._is_manifest(number, manifest):
-                return
+        """Tar, then manifest. The tar has an end even if nothing was fetched: putting it is what takes the number."""
+        manifest = tables.to_bytes(self._manifest())
+        if self._put_as is None:
+            with self._disk():
+                _write(self._tar, self._end, bytes(_END))
+                self._tar.truncate(self._end + _END)
+        elif self._is_manifest(self._put_as, manifest):
+            return
         taken = {
             number for kind in ("tar", "parquet") for number in numbers(self._storage, self._split, self._shard, kind)
         }
         for number in count(max(taken, default=-1) + 1):
             path = f"{layout.segment(self._split, self._shard, number)}.tar"
-            if self._storage.write_if_absent(path, content) and self._is_manifest(number, manifest):
-                return
+            if self._storage.write_file_if_absent(path, self._path):
+                self._put_as = number
+                if self._is_manifest(number, manifest):
+                    return
 
-    def _holding(self, content: bytes) -> list[int]:
-        """The segments whose tar has this ``content``: put just before a kill or a failure, or empty like this one."""
+    def _manifest(self) -> pa.Table:
+        """The rows of the journal, which are not held."""
+        whole, some = [tables.from_rows([], SegmentRow)], []
+        for row in self._journal.read():
+            some.append(from_values(SegmentRow, row))
+            if len(some) == _ROWS:
+                whole.append(tables.from_rows(some, SegmentRow))
+                some = []
+        return pa.concat_tables([*whole, tables.from_rows(some, SegmentRow)]).combine_chunks()
+
+    def _put_before(self) -> list[int]:
+        """The segments that this tar was put as, just before a kill or a failure."""
+        with self._disk():
+            if self._path.stat().st_size != self._end + _END:
+                return []
         return [
             int(match[1])
             for entry in self._storage.list(self._directory)
             if (match := SEGMENT_FILE.search(entry.path)) and match[2] == "tar"
-            if entry.size == len(content) and self._storage.read(entry.path) == content
+            if entry.size == self._end + _END and self._storage.same(entry.path, self._path)
         ]
 
     def _is_manifest(self, number: int, manifest: bytes) -> bool:
@@ -129,13 +193,12 @@ class SegmentWriter:
         path = f"{layout.segment(self._split, self._shard, number)}.parquet"
         return self._storage.write_if_absent(path, manifest) or self._storage.read(path) == manifest
 
-    def _content(self) -> bytes:
-        """The tar, complete. It has one even if nothing was fetched: putting it is what takes the number."""
-        with self._disk():
-            self._tar.seek(self._end)
-            _write(self._tar, bytes(2 * _BLOCK))
-            self._tar.truncate()
-            return self._path.read_bytes()
+    def _removed(self) -> RunFailed:
+        """What is written to a file that was removed is lost: told now, and not when all of it is."""
+        return RunFailed(
+            f"{self._path.parent} was removed while the step was at work; what was sealed is stored, the rest is "
+            "fetched again: run again"
+        )
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
@@ -150,11 +213,11 @@ class SegmentWriter:
     def close(self) -> None:
         """Leave what is not sealed to the next writer."""
         with self._lock:
-            self._tar.close()
             self._journal.close()
+            self._tar.close()
 
     def finish(self) -> None:
-        """Seal, and remove the workspace: the shard is done."""
+        """Seal what is left and remove the workspace."""
         self.seal()
         self.close()
         self._storage.remove_workspace(self._directory)
@@ -168,15 +231,25 @@ class SegmentWriter:
         self.close()
 
 
+def _opened(path: Path) -> io.FileIO:
+    path.touch()
+    return io.FileIO(path, "r+")
+
+
 def _after(offset: int, length: int) -> int:
     """Where the next member of a tar begins."""
     return offset + length + -length % _BLOCK
 
 
-def _write(file: io.FileIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+def _write(file: io.FileIO, offset: int, *pieces: bytes) -> None:
+    left = sum(map(len, pieces))
+    written = os.pwritev(file.fileno(), pieces, offset)
+    if written < left:  # a disk that is nearly full, which says so at the second try
+        rest = memoryview(b"".join(pieces))[written:]
+        while rest:
+            offset += written
+            written = os.pwrite(file.fileno(), rest, offset)
+            rest = rest[written:]
 
 
 def _whole(tar: io.FileIO, rows: list[SegmentRow]) -> tuple[list[SegmentRow], int]:

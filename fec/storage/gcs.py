@@ -16,7 +16,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage.protocol import Entry
-from fec.storage.remote import RemoteWork
+from fec.storage.remote import PIECE, RemoteWork
 from fec.storage.roots import bucket_and_prefix
 
 # Names asked for in one request: as many as the service gives.
@@ -63,7 +63,8 @@ class GoogleStorage(RemoteWork):
 
     def write_file(self, path: str, source: Path) -> None:
         with self._file(path):
-            self._blob(path).upload_from_filename(str(source), content_type="application/octet-stream")
+            blob = self._bucket.blob(self._key(path), chunk_size=PIECE)
+            blob.upload_from_filename(str(source), content_type="application/octet-stream")
         source.unlink()
 
     def write_if_absent(self, path: str, data: bytes) -> bool:
@@ -72,6 +73,15 @@ class GoogleStorage(RemoteWork):
                 self._blob(path).upload_from_string(
                     data, content_type="application/octet-stream", if_generation_match=0
                 )
+            except exceptions.PreconditionFailed:
+                return False
+            return True
+
+    def write_file_if_absent(self, path: str, source: Path) -> bool:
+        with self._file(path):
+            blob = self._bucket.blob(self._key(path), chunk_size=PIECE)
+            try:
+                blob.upload_from_filename(str(source), content_type="application/octet-stream", if_generation_match=0)
             except exceptions.PreconditionFailed:
                 return False
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import filecmp
 import os
 import shutil
 import tempfile
@@ -109,6 +110,23 @@ class LocalStorage:
             _sync_folder(target.parent)
             return True
 
+    def write_file_if_absent(self, path: str, source: Path) -> bool:
+        target = self._path(path)
+        with self._explained(path):
+            with open(source, "rb") as file:
+                os.fsync(file.fileno())
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, target)
+            except FileExistsError:
+                return False
+            _sync_folder(target.parent)
+            return True
+
+    def same(self, path: str, source: Path) -> bool:
+        file = self._path(path)
+        return file.samefile(source) or filecmp.cmp(file, source, shallow=False)
+
     def sync(self) -> None:
         syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
         if syncfs is None:
@@ -137,6 +155,7 @@ class LocalStorage:
 
     def workspace(self, path: str) -> Path:
         folder = self._base / WORKSPACE / checked(path)
+        self._still_there()
         for _ in range(100):
             # Another process may remove an empty parent at any moment.
             with suppress(FileNotFoundError, FileExistsError):
@@ -163,20 +182,27 @@ class LocalStorage:
         """A temporary file, locked while it is being put, gone afterwards wherever it was not moved away."""
         checked(path)
         try:
-            handle, temporary = self._temporary()
-            with open(handle, "wb") as file:
-                try:
-                    yield file, temporary
-                finally:
-                    temporary.unlink(missing_ok=True)
+            with self._explained(path):
+                handle, temporary = self._temporary()
+                with open(handle, "wb") as file:
+                    try:
+                        yield file, temporary
+                    finally:
+                        temporary.unlink(missing_ok=True)
+        finally:
+            _removed(self._base / WORKSPACE)
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        """What a user can mend, in one line."""
+        try:
+            yield
         except OSError as error:
             if error.errno not in _REFUSED:
                 raise
             raise RunFailed(
                 f"{path} could not be written below {self.root}: {error.strerror}; mend that and run again"
             ) from None
-        finally:
-            _removed(self._base / WORKSPACE)
 
     def _temporary(self) -> tuple[int, Path]:
         folder = self._base / WORKSPACE
@@ -184,7 +210,8 @@ class LocalStorage:
             try:
                 handle, name = tempfile.mkstemp(prefix=_PUT, dir=folder)
             except FileNotFoundError:
-                with suppress(FileExistsError):
+                self._still_there()
+                with suppress(FileExistsError, FileNotFoundError):
                     folder.mkdir()
                 continue
             os.fchmod(handle, 0o644)
@@ -193,6 +220,10 @@ class LocalStorage:
             if os.fstat(handle).st_nlink:
                 return handle, Path(name)
             os.close(handle)  # taken for a leftover before it was locked
+
+    def _still_there(self) -> None:
+        if not self._base.is_dir():
+            raise RunFailed(f"root {self.root} was removed while the step was at work; run again")
 
     def _remove_leftovers(self) -> None:
         """Remove what killed processes were putting: the temporary files that nobody holds a lock on."""

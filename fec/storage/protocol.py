@@ -52,6 +52,16 @@ class Storage(Protocol):
     def write_if_absent(self, path: str, data: bytes) -> bool:
         """Put a file unless there is one already; whether it was put."""
 
+    def write_file_if_absent(self, path: str, source: Path) -> bool:
+        """Put a local file, durably, unless there is one already; whether it was put.
+
+        The source stays, and must not be changed afterwards: a folder keeps it by a second name. It must lie in a
+        workspace of this storage. It is never in memory as a whole.
+        """
+
+    def same(self, path: str, source: Path) -> bool:
+        """Whether the file at ``path``, which is there, has the bytes of a local one."""
+
     def sync(self) -> None:
         """Return once everything put so far would survive a loss of power."""
 

@@ -16,6 +16,9 @@ from fec.errors import ConfigurationError
 from fec.storage.protocol import checked
 from fec.storage.roots import bucket_and_prefix
 
+# Bytes compared, or sent, at a time.
+PIECE: Final = 8 << 20
+
 
 class RemoteWork:
     """The part of a storage that is the same for every object store; ``root`` as ``normalized_root`` writes it."""
@@ -31,6 +34,20 @@ class RemoteWork:
 
     def sync(self) -> None:
         """Nothing to do: an object store answers once it has an object for good."""
+
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        """As ``Storage`` says."""
+        raise NotImplementedError
+
+    def same(self, path: str, source: Path) -> bool:
+        """As ``Storage`` says; a piece at a time."""
+        with open(source, "rb") as file:
+            offset = 0
+            while piece := file.read(PIECE):
+                if self.read_range(path, offset, len(piece)) != piece:
+                    return False
+                offset += len(piece)
+        return not self.read_range(path, offset, 1)
 
     def workspace(self, path: str) -> Path:
         base = self._workspaces()

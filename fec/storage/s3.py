@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -74,10 +75,17 @@ class S3Storage(RemoteWork):
         source.unlink()
 
     def write_if_absent(self, path: str, data: bytes) -> bool:
+        return self._put_if_absent(path, lambda: io.BytesIO(data))
+
+    def write_file_if_absent(self, path: str, source: Path) -> bool:
+        return self._put_if_absent(path, lambda: source.open("rb"))
+
+    def _put_if_absent(self, path: str, opened: Callable[[], IO[bytes]]) -> bool:
         with self._file(path):
             while True:
                 try:
-                    self._client.put_object(**self._at(path), Body=data, IfNoneMatch="*")
+                    with opened() as body:
+                        self._client.put_object(**self._at(path), Body=body, IfNoneMatch="*")
                 except exceptions.ClientError as error:
                     if _code(error) in ("PreconditionFailed", "412"):
                         return False

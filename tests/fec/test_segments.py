@@ -22,7 +22,7 @@ from fec import layout, tables
 from fec.errors import RunFailed
 from fec.outcomes import ImageOutcome
 from fec.rows import SegmentRow
-from fec.segments import SegmentWriter, StoredImage, Tried, adopt_orphans, read_original, stored_images
+from fec.segments import SegmentWriter, StoredImage, Tried, adopt_orphans, read_original, stored_images, writing
 from fec.storage import Storage, open_storage
 from pipelines.verify import stored as marks
 from pipelines.verify.findings import Fault
@@ -271,7 +271,7 @@ def test_any_order_of_adding_sealing_and_dying_keeps_every_row(
                         with path.open("ab") as file:
                             file.write(data.draw(st.binary(max_size=600)))
                 writer = SegmentWriter(storage, "train", 0, segment_bytes=5000)
-                assert expected.keys() == writer.recovered.keys() | stored(storage).keys()
+                assert expected.keys() == writer.recovered | stored(storage).keys()
         writer.finish()
     finally:  # Hypothesis gives up an example in the middle of it
         writer.close()
@@ -316,6 +316,54 @@ def test_a_number_somebody_has_taken_is_left_alone(storage: Storage) -> None:
         "segment-00006.tar",
         "segment-00006.parquet",
     }
+
+
+def test_a_segment_is_full_by_its_rows_too(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "SEGMENT_ROWS", 3)
+    put(storage, *"abcdefg", outcome=GONE)
+    assert [image.segment for image in stored(storage).values()] == [0, 0, 0, 1, 1, 1, 2]
+
+
+def test_the_bytes_of_a_segment_are_written_once(storage: Storage, tmp_path: Path) -> None:
+    with SegmentWriter(storage, "train", 0) as writer:
+        writer.add(tried("a"), body("a"), "jpg")
+        written = (tmp_path / "root/.work/images/train/0/segment.tar").stat().st_ino
+        writer.seal()
+        assert (tmp_path / "root/images/train/0/segment-00000.tar").stat().st_ino == written
+        writer.add(tried("b"), body("b"), "jpg")
+    assert read_original(storage, "train", 0, stored(storage)["a"]) == body("a")
+
+
+@pytest.mark.parametrize("where", ["root", "root/.work", "root/.work/images/train/0/journal"])
+def test_what_was_removed_in_the_middle_is_told_at_the_next_write(
+    storage: Storage, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "LOOK_SECONDS", 0.0)
+    with SegmentWriter(storage, "train", 0) as writer:
+        writer.add(tried("a"), body("a"), "jpg")
+        removed = tmp_path / where
+        shutil.rmtree(removed) if removed.is_dir() else removed.unlink()
+        with pytest.raises(RunFailed, match="was removed while the step was at work"):
+            writer.add(tried("b"), body("b"), "jpg")
+        with pytest.raises(RunFailed, match="was removed while the step was at work"):
+            writer.finish()
+    if where == "root":
+        with pytest.raises(RunFailed, match="was removed while the step was at work"):
+            SegmentWriter(storage, "train", 1)
+
+
+def test_a_copy_of_the_root_made_of_links_is_its_own(storage: Storage, tmp_path: Path) -> None:
+    with SegmentWriter(storage, "train", 0) as writer:
+        writer.add(tried("a"), body("a"), "jpg")
+    subprocess.run(["cp", "-al", tmp_path / "root", tmp_path / "copy"], check=True)
+    shutil.copy(tmp_path / "copy/.work/images/train/0/journal", tmp_path / "journal")
+    shutil.move(tmp_path / "journal", tmp_path / "copy/.work/images/train/0/journal")
+    put(storage, "b")
+    copy = open_storage(str(tmp_path / "copy"))
+    put(copy, "c")
+    for root, names in ((storage, "ab"), (copy, "ac")):
+        images = stored(root)
+        assert {name: read_original(root, "train", 0, images[name]) for name in images} == {n: body(n) for n in names}
 
 
 def test_two_writers_at_once_on_one_folder_are_told(storage: Storage) -> None:

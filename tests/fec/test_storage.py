@@ -76,12 +76,35 @@ def test_a_local_file_is_taken_over(storage: Storage, tmp_path: Path) -> None:
     assert storage.read("images/train/0/segment-00000.tar") == b"x" * 100_000
 
 
+@pytest.mark.parametrize("size", [0, 9 << 20])
+def test_a_local_file_is_put_as_it_is_and_stays(storage: Storage, size: int) -> None:
+    source = storage.workspace("images/train/0") / "source"
+    source.write_bytes(b"x" * size + b"end")
+    assert storage.write_file_if_absent("images/train/0/segment-00000.tar", source) is True
+    assert storage.same("images/train/0/segment-00000.tar", source)
+    assert storage.read("images/train/0/segment-00000.tar") == source.read_bytes()
+    source.unlink()
+    source.write_bytes(b"x" * size + b"End")
+    assert not storage.same("images/train/0/segment-00000.tar", source)
+    storage.remove_workspace("images/train/0")
+    assert storage.size("images/train/0/segment-00000.tar") == size + 3
+
+
 # The emulator does not look at preconditions; for gs:// test_storage_gcs.py has a server that does.
 @pytest.mark.parametrize("storage", ["folder", "s3"], indirect=True)
 def test_a_file_present_is_not_put_again(storage: Storage) -> None:
     assert storage.write_if_absent("once", b"first") is True
     assert storage.write_if_absent("once", b"second") is False
     assert storage.read("once") == b"first"
+
+
+@pytest.mark.parametrize("storage", ["folder", "s3"], indirect=True)
+def test_a_local_file_is_not_put_over_another(storage: Storage) -> None:
+    source = storage.workspace("a") / "source"
+    source.write_bytes(b"second")
+    storage.write("taken", b"first")
+    assert storage.write_file_if_absent("taken", source) is False
+    assert storage.read("taken") == b"first"
 
 
 def test_listing_is_sorted_and_holds_only_what_is_below(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
