@@ -11,11 +11,16 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.evaluate import charts
+from components.evaluate.about import About
 from components.evaluate.accuracy import CHANCE, Score
+from components.evaluate.copies import Copies
+from components.evaluate.losses import CLASSES, FETCHED, Example, HostLosses, Remedy
+from components.evaluate.politeness import WINDOW, Times
 from components.evaluate.report_data import Shared, ShownCrop, ShownTriplet
 from fec.funnel import WHOLE, Funnel
 from fec.history import History
 from fec.layout import SPLITS
+from fec.thresholds import Kept
 
 # Vemulapalli & Agarwala (CVPR 2019): how often an average annotator picks the consensus on the FEC test set.
 AVERAGE_RATER: Final = 0.862
@@ -66,6 +71,12 @@ MEANING: Final = {
 SECTIONS: Final = {
     "left": "What was left",
     "outcomes": "What became of each",
+    "hosts": "Which hosts",
+    "back": "What would bring back how many",
+    "examples": "Why pictures and faces were lost",
+    "threshold": "What the threshold costs",
+    "copies": "Duplicates and leaks",
+    "politeness": "How fast hosts were asked",
     "kept": "Some that were kept",
     "thrown-away": "Some that were thrown away",
     "training": "Training",
@@ -73,6 +84,22 @@ SECTIONS: Final = {
     "triplets": "Some eval triplets",
     "limits": "What this does not say",
     "provenance": "Where it comes from",
+}
+_CLASS_NAMES: Final = {
+    FETCHED: "fetched",
+    "final": "lost for good",
+    "ours": "by an option, our network or how we present ourselves",
+    "transient": "passing trouble, tried again by a later run",
+    "not asked": "not asked yet",
+}
+_CURES: Final = {
+    "later": "the same command, another day",
+    "user_agent": "another network, or --set download.contact=ADDRESS, and --set download.retry=refused",
+    "max_bytes": "a higher --set download.max_bytes",
+    "max_redirects": "a higher --set download.max_redirects",
+    "allow_network": "--allow-network, where the network is yours",
+    "robots": "permission of the hosts, and --set download.robots=ignore",
+    "min_confidence": "a lower --min-confidence (see what the threshold costs)",
 }
 _NAMES: Final = {
     "overall": "all triplets",
@@ -86,6 +113,15 @@ _NAMES: Final = {
 
 
 @dataclass(frozen=True)
+class Losses:
+    """What was lost by host, examples by outcome, and what would bring back how many."""
+
+    hosts: Sequence[HostLosses]
+    examples: Mapping[str, Sequence[Example]]
+    remedies: Sequence[Remedy]
+
+
+@dataclass(frozen=True)
 class Content:
     """All that the page tells; ``pixel_baseline`` is the score of comparing eval faces' pixels, without any model."""
 
@@ -96,6 +132,11 @@ class Content:
     raters: Mapping[str, Score]
     pixel_baseline: Score
     shared: Shared
+    about: About
+    losses: Losses
+    thresholds: Mapping[str, Kept]
+    copies: Sequence[Copies]
+    times: Times
     accepted: Sequence[ShownCrop]
     rejected: Sequence[ShownCrop]
     shown_triplets: tuple[Sequence[ShownTriplet], Sequence[ShownTriplet]]
@@ -144,6 +185,11 @@ def page(content: Content) -> str:
             "Faces": _outcomes([one.faces for one in outcomes]),
         },
         names=_NAMES,
+        meaning=MEANING,
+        classes=CLASSES,
+        class_names=_CLASS_NAMES,
+        cures=_CURES,
+        window=WINDOW,
         charts=charts,
     )
 
@@ -163,12 +209,19 @@ def _environment() -> Environment:
         "percent": _percent,
         "whole_percent": "{:.0%}".format,
         "data": _data,
+        "duration": _duration,
     }
     return environment
 
 
 def _percent(share: float | None, absent: str = "") -> str:
     return absent if share is None else f"{share:.1%}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _stages(funnel: Funnel) -> list[_Stage]:

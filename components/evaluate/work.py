@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from components.evaluate import accuracy, raters, report, report_data
+from components.evaluate import accuracy, losses, raters, report, report_data
+from components.evaluate.about import about
 from components.evaluate.accuracy import CHANCE, Score
+from components.evaluate.copies import copies
 from components.evaluate.embedding import embedded, jpegs_of, load_network
 from components.evaluate.parameters import Parameters
+from components.evaluate.politeness import times
 from fec import layout
 from fec.done import Done, write_done
 from fec.funnel import read_funnel
@@ -19,6 +23,7 @@ from fec.layout import SPLITS
 from fec.progress import event
 from fec.record_files import RecordFiles
 from fec.storage import Storage
+from fec.thresholds import kept_by_threshold
 
 
 def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fingerprint: str) -> None:
@@ -36,6 +41,7 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     jpegs = jpegs_of(storage, records.paths, {face for answered in right + wrong for face in answered.triplet.faces})
     funnels = {split: read_funnel(storage, split) for split in SPLITS}
     shared = report_data.shared(storage)
+    lists = losses.read_lists(storage)
     metrics = _metrics(parameters.run, scores, agreement, rated, pixel_baseline, shared) | {
         "faces": len(found.embeddings),
         "funnel": {split: funnels[split].stages for split in SPLITS},
@@ -49,6 +55,11 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
             raters=rated,
             pixel_baseline=pixel_baseline,
             shared=shared,
+            about=about(storage, parameters.run, records, datetime.now(UTC).date().isoformat()),
+            losses=report.Losses(losses.hosts(lists), losses.examples(lists), losses.remedies(lists)),
+            thresholds={split: kept for split in SPLITS if (kept := kept_by_threshold(storage, split)) is not None},
+            copies=copies(storage, lists),
+            times=times(lists),
             accepted=report_data.accepted_crops(storage),
             rejected=report_data.rejected_crops(storage),
             shown_triplets=(report_data.shown(right, jpegs), report_data.shown(wrong, jpegs)),

@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     from fec.errors import RunFailed
     from fec.layout import SPLITS
     from fec.storage import open_storage
-    from pipelines.thresholds import as_text, kept_by_threshold
+    from fec.thresholds import as_text, kept_by_threshold
 
     storage = open_storage(options.root, read_only=True)
     found = {split: kept for split in SPLITS if (kept := kept_by_threshold(storage, split)) is not None}

@@ -19,18 +19,17 @@ from components.evaluate import charts, report
 from components.evaluate.accuracy import Score
 from components.evaluate.component import evaluate as evaluate_component
 from components.evaluate.embedding import embedded
-from components.evaluate.report_data import Shared, ShownCrop
+from components.evaluate.report_data import Shared
 from components.evaluate.step import Parameters, run
 from components.train.examples import read_examples
 from components.train.input_pipeline import Faces
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
-from fec.funnel import Funnel, Outcomes
-from fec.history import History
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.record_files import record_files
 from fec.storage import open_storage
 from tests.components.evaluate.conftest import RUN, store_model
+from tests.components.evaluate.made_up import TYPES, content
 
 HOSTILE = "</td><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
@@ -47,27 +46,6 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.references += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data")]
-
-
-def funnel(outcome: str) -> Funnel:
-    return Funnel(3, 3, 3, 3, 3, 3, 3, 1, 0, {"1": 3, "2": 0, "3": 0}, Outcomes({outcome: 3}, {outcome: 3}))
-
-
-def content(text: str) -> report.Content:
-    return report.Content(
-        run=text,
-        funnels={split: funnel(text) for split in layout.SPLITS},
-        scores={name: Score(0, 0) for name in ("overall", "one_class", "two_class", "three_class")},
-        by_agreement={name: Score(0, 0) for name in ("all_votes", "four_fifths", "fewer")},
-        raters={name: Score(0, 0) for name in ("overall", "one_class", "two_class", "three_class")},
-        pixel_baseline=Score(0, 0),
-        shared=Shared(1, 0),
-        accepted=[ShownCrop(text, b"\xff\xd8", text, text, text)],
-        rejected=[ShownCrop(text, b"\xff\xd8", text, text, text)],
-        shown_triplets=([], []),
-        history=History([], [], []),
-        provenance={text: text},
-    )
 
 
 def test_the_component_measures_and_reports(finished_root: Path, tmp_path: Path) -> None:
@@ -165,7 +143,7 @@ def test_a_set_that_pixels_alone_answer_is_said_to_tell_little(right: int, said:
 
 @pytest.mark.parametrize(("count", "said"), [(43, True), (5000, False)])
 def test_few_triplets_are_said_to_be_few(count: int, said: bool) -> None:
-    scores = dict.fromkeys(("overall", "one_class", "two_class", "three_class"), Score(count, count))
+    scores = dict.fromkeys(TYPES, Score(count, count))
     assert ("too few" in report.page(replace(content("plain"), scores=scores))) is said
 
 

@@ -10,8 +10,8 @@ from components.faces import step as faces
 from fec import layout, tables
 from fec.done import read_done
 from fec.storage import Storage, open_storage
+from fec.thresholds import as_text, kept_by_threshold
 from pipelines.cli import main
-from pipelines.thresholds import as_text, kept_by_threshold
 from tests.components.results import SPLIT, made_root
 
 

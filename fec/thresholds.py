@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +16,11 @@ from fec.done import read_done
 from fec.outcomes import FaceOutcome
 from fec.rows import FACE_COLUMNS
 from fec.storage import Storage
+from fec.whole_split import verified_faces
 
 THRESHOLDS: Final = tuple(round(0.4 + 0.05 * step, 2) for step in range(12))
 # The outcomes that a threshold decides between; the others stand whatever it is.
 _DECIDED: Final = (str(FaceOutcome.OK), str(FaceOutcome.LOW_CONFIDENCE))
-# A bucket answers in 50-100 ms.
-_READERS: Final = 16
 _BAR: Final = 40
 
 
@@ -43,25 +41,27 @@ class Kept:
     faces: tuple[int, ...]
     triplets: tuple[int, ...]
 
+    @property
+    def rows(self) -> list[tuple[float, int, int]]:
+        """Each threshold with the faces and the triplets it keeps."""
+        return list(zip(self.thresholds, self.faces, self.triplets, strict=True))
+
 
 def kept_by_threshold(storage: Storage, split: str, thresholds: Sequence[float] = THRESHOLDS) -> Kept | None:
     """What each threshold keeps of a split; None if none of it is verified."""
     plan = read_done(storage, layout.plan_dir(split))
     if plan is None:
         return None
-    planned = int(plan.details["num_shards"])
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = [table for table in pool.map(lambda shard: _faces(storage, split, shard), range(planned)) if table]
-    if not found:
+    faces = verified_faces(storage, split, ["face_id", "outcome", "confidence", "detector"])
+    if not len(faces):
         return None
-    faces = pa.concat_tables(found)
     decided = faces.filter(pc.is_in(faces["outcome"], value_set=pa.array(_DECIDED)))
     confidences = decided["confidence"].to_numpy()
     triplets = _triplets(storage, split, decided["face_id"].combine_chunks(), confidences)
     return Kept(
         tuple(sorted(pc.unique(faces["detector"]).to_pylist())),
-        len(found),
-        planned,
+        len(pc.unique(faces["shard"])),
+        int(plan.details["num_shards"]),
         len(faces),
         len(triplets),
         tuple(thresholds),
@@ -81,17 +81,6 @@ def as_text(split: str, kept: Kept) -> str:
         share = triplets / kept.triplets_planned if kept.triplets_planned else 0.0
         lines.append(f"{threshold:9.2f} {faces:12,} {triplets:12,} {share:7.1%} {'#' * round(_BAR * share)}".rstrip())
     return "\n".join(lines)
-
-
-def _faces(storage: Storage, split: str, shard: int) -> pa.Table | None:
-    """What a shard's manifest says of its faces; None before it is finished."""
-    directory = layout.faces_dir(split, shard)
-    if read_done(storage, directory) is None:
-        return None
-    batches = tables.read_batches(
-        storage, f"{directory}/{layout.FACES_TABLE}", ["face_id", "outcome", "confidence", "detector"]
-    )
-    return pa.Table.from_batches(list(batches)) or None
 
 
 def _triplets(storage: Storage, split: str, ids: pa.Array, confidences: NDArray[np.float32]) -> NDArray[np.float32]:
