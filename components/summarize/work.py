@@ -55,7 +55,7 @@ def summary_of(storage: Storage, *, run: str, state: str, error: str) -> RunSumm
     """The summary of ``run``, which the engine says ended in ``state`` and, if it failed, by ``error``."""
     splits = split_statuses(storage)
     models = _finished(storage, "models")
-    left = [f"{step} of {split}" for split in SPLITS for step in splits[split].left] + ([] if models else ["model"])
+    left = _left(splits, models)
     records = read_records(storage, run)
     verdict = judged(state, error, records, left)
     return RunSummary(
@@ -71,6 +71,15 @@ def summary_of(storage: Storage, *, run: str, state: str, error: str) -> RunSumm
         reports=[f"{storage.root}/{layout.report_dir(name)}/report.html" for name in _finished(storage, "reports")],
         logs=f"kubectl logs -l workflows.argoproj.io/workflow={run} -c main --prefix --tail=-1",
     )
+
+
+def left_undone(storage: Storage) -> list[str]:
+    """What a run promises and is not below the root, such as ``datagen of eval`` or ``model``."""
+    return _left(split_statuses(storage), _finished(storage, "models"))
+
+
+def _left(splits: Mapping[str, SplitStatus], models: Sequence[str]) -> list[str]:
+    return [f"{step} of {split}" for split in SPLITS for step in splits[split].left] + ([] if models else ["model"])
 
 
 def split_statuses(storage: Storage) -> dict[str, SplitStatus]:

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from components.summarize.judgement import SUCCEEDED, judged
+from components.summarize.work import left_undone
 from fec.errors import ConfigurationError, FecError, RunFailed
 from fec.storage import Storage, open_storage
 from fec.storage.roots import is_local
-from fec.task_records import TaskRecord, read_records
+from fec.task_records import TaskRecord, last_attempts, read_records
 from pipelines.status.run_status import RunStatus, run_status
 from pipelines.status.text import brief
 
@@ -22,6 +23,10 @@ CANCELED: Final = ("CANCELED", "CANCELING")
 NO_SUMMARY: Final = (
     "; no summary was written: the engine ended the run at once, as it does when a run's state is too large "
     "(max_groups) or a driver was lost"
+)
+ALL_BUT_THE_SUMMARY: Final = (
+    "every task ended well and all that the run promises is there; only its summary was not written (was its image, "
+    "the run's data_image, gone?), so the engine calls it failed. Look at what is there"
 )
 
 
@@ -64,10 +69,23 @@ class Watch:
         if self._storage() is None:
             said = "the run failed, and the engine gives no cause"
             return RunEnded(f"{said}; {self._more(workflow)}{url}", mendable=True)
+        ended = status is not None and status.ended
+        if not ended and self._all_is_there(records):
+            return RunEnded(f"{ALL_BUT_THE_SUMMARY}: fec verify {self.root}; {url}", mendable=True)
         verdict = judged(str(run.state), _error(run), records, [])
-        no_summary = "" if status is not None and status.ended else NO_SUMMARY
+        no_summary = "" if ended else NO_SUMMARY
         why = "; ".join(verdict.why)
         return RunEnded(f"the run failed: {why}{no_summary}; {self._more(workflow)}{url}", mendable=verdict.mendable)
+
+    def _all_is_there(self, records: Sequence[TaskRecord]) -> bool:
+        """Whether every task ended well and the root has all that a run promises."""
+        storage = self._storage()
+        if storage is None or not records or not all(record.succeeded for record in last_attempts(list(records))):
+            return False
+        try:
+            return not left_undone(storage)
+        except FecError:
+            return False
 
     def _more(self, workflow: str) -> str:
         return f"more: fec status {self.root} --run {workflow}; " if self.root and workflow else ""

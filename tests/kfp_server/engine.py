@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,8 @@ class Fault:
 
     ``error``: it ends with this. ``killed``: its container ends by SIGKILL, without a word. ``evicted``: its pod is
     deleted. ``driver_lost``: so is that of its driver. ``terminated``, ``too_large``: the run is. ``not_started``: the
-    first driver fails, of a value that Kubernetes refuses say.
+    first driver fails, of a value that Kubernetes refuses say. ``unreachable``: its hosts do not answer for so many
+    seconds, which it waits for. ``no_summary``: the exit handler's image cannot be pulled, until its time-out.
     """
 
     error: Exception | None = None
@@ -41,6 +43,8 @@ class Fault:
     terminated: bool = False
     too_large: bool = False
     not_started: bool = False
+    unreachable: int = 0
+    no_summary: bool = False
 
 
 @dataclass
@@ -68,6 +72,8 @@ class Engine:
         good = self._last(root, workflow, fault)
         if good:
             self.finish(Path(root))
+        if fault.no_summary:
+            return ("FAILED",)
         if not fault.too_large and not (fault.driver_lost and self.installation == STOCK):
             word = "COMPLETE" if good else "FAILED" if fault.error else "RUNNING"
             summarize(Parameters(root=root, run=workflow, state=word))
@@ -104,6 +110,9 @@ class Engine:
             _killed(root, workflow, TASKS[-1])
             self.attempts.append(2)
             return _work(root, workflow, TASKS[-1], None)
+        if fault.unreachable:
+            self.attempts.append(1)
+            return _waited(root, workflow, TASKS[-1], fault.unreachable)
         # An exit code is a Failure: only an installation without templateDefaults' OnError tries it again.
         attempts = 1 if self.installation == STOCK or not (fault.error or fault.killed) else 1 + RETRIES
         self.attempts.append(attempts)
@@ -122,6 +131,17 @@ def _work(root: str, workflow: str, task: tuple[str, str, str], error: Exception
             raise error
         return True
     return False
+
+
+def _waited(root: str, workflow: str, task: tuple[str, str, str], seconds: int) -> bool:
+    """A task whose hosts did not answer for so long: it went on by itself, and its record says when it began."""
+    good = _work(root, workflow, task, None)
+    record = max(Path(root, layout.task_dir(workflow, *task)).glob("*.json"), key=lambda path: int(path.stem))
+    told = json.loads(record.read_text())
+    began = datetime.fromisoformat(told["started"]) - timedelta(seconds=seconds)
+    doing = f"answers again after {seconds} s: going on"
+    record.write_text(json.dumps(told | {"started": began.isoformat(), "doing": doing}))
+    return good
 
 
 def _killed(root: str, workflow: str, task: tuple[str, str, str]) -> None:
