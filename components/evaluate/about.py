@@ -35,7 +35,7 @@ _CSV: Final = {TRAIN: "--train-csv", EVAL: "--eval-csv"}
 class About:
     """The version of this package that wrote the report and the day it did (UTC, ISO), the steps trained and on what
     device, the threshold of the faces, the requests a second that hosts were asked at most (as asked for), and the
-    command."""
+    command, in words quoted for a shell."""
 
     version: str
     made: str
@@ -43,7 +43,7 @@ class About:
     device: str
     threshold: float | None
     requests_per_second: float | None
-    command: str
+    command: tuple[str, ...]
 
 
 def about(storage: Storage, run: str, records: RecordFiles, made: str) -> About:
@@ -64,10 +64,13 @@ def about(storage: Storage, run: str, records: RecordFiles, made: str) -> About:
     )
 
 
-def command(root: str, plans: Mapping[str, Mapping[str, Any]], trained: Mapping[str, Any], image_size: int) -> str:
-    """``fec run`` with all that a plan and a training were asked for beside the defaults; "" without plans."""
+def command(
+    root: str, plans: Mapping[str, Mapping[str, Any]], trained: Mapping[str, Any], image_size: int
+) -> tuple[str, ...]:
+    """``fec run`` with all that a plan and a training were asked for beside the defaults, as words quoted for a
+    shell; none without plans."""
     if not all(plans.values()):
-        return ""
+        return ()
     words: list[object] = ["fec", "run"]
     for split, plan in plans.items():
         words += [_CSV[split], plan["annotations"]]
@@ -83,7 +86,7 @@ def command(root: str, plans: Mapping[str, Mapping[str, Any]], trained: Mapping[
         if name in _NOT_ASKED or value == field_of(defaults, name).default:
             continue
         words += [_TRAIN_OPTIONS[name], value] if name in _TRAIN_OPTIONS else ["--set", f"train.{name}={value}"]
-    return shlex.join(map(str, words))
+    return tuple(shlex.quote(str(word)) for word in words)
 
 
 def _plan(storage: Storage, split: str) -> dict[str, Any]:

@@ -70,20 +70,30 @@ class Score:
         return self.interval[0] > CHANCE
 
 
-def odd_ones_out(triplets: Sequence[EvalTriplet], embeddings: Mapping[str, NDArray[Any]]) -> list[int]:
-    """The model's odd one out of each triplet, 1..3: the face left out by the closest pair; 0 for a tie.
-
-    Distances that differ by less than ``_SAME`` are a tie.
-    """
-    answers: list[int] = []
+def distances(triplets: Sequence[EvalTriplet], embeddings: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    """How far the other two faces are from each other if a face is left out: float [n, 3], by the face left out."""
+    blocks = [np.empty((0, 3))]
     for start in range(0, len(triplets), _BLOCK):
         block = [[embeddings[face] for face in triplet.faces] for triplet in triplets[start : start + _BLOCK]]
         vectors = np.array(block, dtype=np.float64)
         a, b, c = vectors[:, 0], vectors[:, 1], vectors[:, 2]
-        left_out = np.sqrt(np.stack([np.square(x - y).sum(-1) for x, y in ((b, c), (a, c), (a, b))], axis=1))
-        ordered = np.sort(left_out, axis=1)
-        answers += np.where(ordered[:, 1] - ordered[:, 0] >= _SAME, left_out.argmin(axis=1) + 1, 0).tolist()
-    return answers
+        blocks.append(np.sqrt(np.stack([np.square(x - y).sum(-1) for x, y in ((b, c), (a, c), (a, b))], axis=1)))
+    return np.concatenate(blocks)
+
+
+def odd_ones_out(triplets: Sequence[EvalTriplet], embeddings: Mapping[str, NDArray[Any]]) -> list[int]:
+    """The model's odd one out of each triplet, 1..3; 0 for a tie. See ``answers``."""
+    return answers(distances(triplets, embeddings))
+
+
+def answers(left_out: NDArray[np.float64]) -> list[int]:
+    """The odd one out by ``distances``, 1..3: the face left out by the closest pair; 0 for a tie.
+
+    Distances that differ by less than ``_SAME`` are a tie.
+    """
+    ordered = np.sort(left_out, axis=1)
+    found: list[int] = np.where(ordered[:, 1] - ordered[:, 0] >= _SAME, left_out.argmin(axis=1) + 1, 0).tolist()
+    return found
 
 
 def scores(triplets: Sequence[EvalTriplet], answers: Sequence[int], photographs: Mapping[str, str]) -> dict[str, Score]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,17 +24,21 @@ from fec.storage import Storage
 
 # The side to which faces are made small for comparing their pixels alone.
 PIXELS: Final = 16
+# Three kilobytes a face.
+THUMBNAIL: Final = 88
 
 Jpegs = tuple[bytes, bytes, bytes]
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """All triplets of a split, and by face id what is compared: embeddings, and PIXELS x PIXELS RGB values in a row."""
+    """All triplets of a split, and by face id what is compared: embeddings, and PIXELS x PIXELS RGB values in a row;
+    and small JPEGs of the faces, to be shown."""
 
     triplets: list[EvalTriplet]
     embeddings: dict[str, NDArray[Any]]
     pixels: dict[str, NDArray[np.uint8]]
+    thumbnails: dict[str, bytes]
 
 
 def load_network(storage: Storage, run: str) -> Any:
@@ -49,7 +53,7 @@ def embedded(storage: Storage, files: RecordFiles, network: Any, batch_size: int
     A face goes through the network once, however many triplets use it, ``batch_size`` faces at a time; no
     more of them than that are held in full. Raises RunFailed, naming it, for a file that is spoiled.
     """
-    found = Embedded([], {}, {})
+    found = Embedded([], {}, {}, {})
     waiting: dict[str, NDArray[np.uint8]] = {}
 
     def embed() -> None:
@@ -67,6 +71,7 @@ def embedded(storage: Storage, files: RecordFiles, network: Any, batch_size: int
                         waiting[face] = rgb = _rgb(jpeg, files.image_size, path)
                         small = cv2.resize(rgb, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA)
                         found.pixels[face] = small.astype(np.uint8).ravel()
+                        found.thumbnails[face] = thumbnail(jpeg, rgb)
                         if len(waiting) == batch_size:
                             embed()
                 progress.advance()
@@ -74,15 +79,14 @@ def embedded(storage: Storage, files: RecordFiles, network: Any, batch_size: int
     return found
 
 
-def jpegs_of(storage: Storage, paths: Iterable[str], faces: set[str]) -> dict[str, bytes]:
-    """The JPEG bytes of some ``faces``, by id, from the record files that hold them."""
-    found: dict[str, bytes] = {}
-    for path in paths:
-        if len(found) == len(faces):
-            break
-        for triplet, jpegs in _examples(storage, path):
-            found |= {face: jpeg for face, jpeg in zip(triplet.faces, jpegs, strict=True) if face in faces}
-    return found
+def thumbnail(jpeg: bytes, rgb: NDArray[np.uint8]) -> bytes:
+    """A JPEG of at most THUMBNAIL pixels a side: ``jpeg`` itself, or ``rgb``, its pixels, made small."""
+    if max(rgb.shape[:2]) <= THUMBNAIL:
+        return jpeg
+    scale = THUMBNAIL / max(rgb.shape[:2])
+    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1])
 
 
 def _examples(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, Jpegs]]:

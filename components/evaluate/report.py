@@ -13,10 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from components.evaluate import charts
 from components.evaluate.about import About
 from components.evaluate.accuracy import CHANCE, Score
+from components.evaluate.answered import ShownTriplet
 from components.evaluate.copies import Copies
+from components.evaluate.expressions import FaceMap, Query
 from components.evaluate.losses import CLASSES, FETCHED, Example, HostLosses, Remedy
 from components.evaluate.politeness import WINDOW, Times
-from components.evaluate.report_data import Shared, ShownCrop, ShownTriplet
+from components.evaluate.report_data import Shared, ShownCrop
 from fec.funnel import WHOLE, Funnel
 from fec.history import History
 from fec.layout import SPLITS
@@ -24,6 +26,8 @@ from fec.thresholds import Kept
 
 # Vemulapalli & Agarwala (CVPR 2019): how often an average annotator picks the consensus on the FEC test set.
 AVERAGE_RATER: Final = 0.862
+# The same paper: its own network (FECNet-16d) on that set.
+PAPERS_NETWORK: Final = 0.818
 # Below this many triplets the 95 % interval is wider than 6 points.
 FEW: Final = 1000
 
@@ -79,9 +83,13 @@ SECTIONS: Final = {
     "politeness": "How fast hosts were asked",
     "kept": "Some that were kept",
     "thrown-away": "Some that were thrown away",
+    "map": "A map of the eval faces",
+    "nearest": "Faces and those nearest to them",
     "training": "Training",
+    "beside": "Beside others",
     "accuracy": "Accuracy by type and by agreement",
-    "triplets": "Some eval triplets",
+    "mistakes": "Where the model differs most",
+    "right": "Some it got right",
     "limits": "What this does not say",
     "provenance": "Where it comes from",
 }
@@ -139,7 +147,10 @@ class Content:
     times: Times
     accepted: Sequence[ShownCrop]
     rejected: Sequence[ShownCrop]
-    shown_triplets: tuple[Sequence[ShownTriplet], Sequence[ShownTriplet]]
+    face_map: FaceMap
+    queries: Sequence[Query]
+    mistakes: Sequence[ShownTriplet]
+    some_right: Sequence[ShownTriplet]
     history: History
     provenance: Mapping[str, str]
 
@@ -179,6 +190,9 @@ def page(content: Content) -> str:
         leaked=content.shared.faces > 0,
         chance=CHANCE,
         average_rater=AVERAGE_RATER,
+        papers_network=PAPERS_NETWORK,
+        series=charts.Series,
+        accuracy_guides={"chance": CHANCE} | ({} if score.accuracy is None else {"eval, at the end": score.accuracy}),
         stages={split: _stages(content.funnels[split]) for split in SPLITS},
         outcomes={
             "Images": _outcomes([one.images for one in outcomes]),

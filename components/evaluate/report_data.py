@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, TypeVar
@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 import cv2
 import numpy as np
 
-from components.evaluate.accuracy import EvalTriplet
 from fec import layout, tables
 from fec.done import read_done
 from fec.errors import RunFailed
@@ -51,29 +50,6 @@ class ShownCrop:
     outcome: str
     caption: str
     host: str
-
-
-@dataclass(frozen=True)
-class AnsweredTriplet:
-    """An eval triplet and the model's odd one out (0: a tie)."""
-
-    triplet: EvalTriplet
-    answer: int
-
-    @property
-    def right(self) -> bool:
-        return self.answer == self.triplet.odd_one_out
-
-
-@dataclass(frozen=True)
-class ShownTriplet:
-    """An eval triplet to show, ``name`` telling it from others: three JPEGs, the annotators' odd one out and the
-    model's (0: a tie)."""
-
-    name: str
-    faces: tuple[bytes, bytes, bytes]
-    odd_one_out: int
-    answer: int
 
 
 def shared(storage: Storage) -> Shared:
@@ -145,27 +121,6 @@ def rejected_crops(storage: Storage) -> list[ShownCrop]:
             face = sample.face
             crops.append(ShownCrop(face.face_id, small, face.outcome, _bounded(face.detail), sample.host))
     return crops
-
-
-def chosen_triplets(
-    triplets: Sequence[EvalTriplet], answers: Sequence[int]
-) -> tuple[list[AnsweredTriplet], list[AnsweredTriplet]]:
-    """Some eval triplets the model got right, and some it got wrong."""
-    answered = [AnsweredTriplet(triplet, answer) for triplet, answer in zip(triplets, answers, strict=True)]
-    right, wrong = (
-        _by_hash((a for a in answered if a.right is wanted), lambda a: " ".join(a.triplet.faces), SHOWN_TRIPLETS)
-        for wanted in (True, False)
-    )
-    return right, wrong
-
-
-def shown(answered: Sequence[AnsweredTriplet], jpegs: Mapping[str, bytes]) -> list[ShownTriplet]:
-    """``answered`` with their faces, which ``jpegs`` has by id, made small."""
-    result = []
-    for number, one in enumerate(answered, start=1):
-        a, b, c = (_small(jpegs[face]) or b"" for face in one.triplet.faces)
-        result.append(ShownTriplet(f"{number}", (a, b, c), one.triplet.odd_one_out, one.answer))
-    return result
 
 
 def _detectors(storage: Storage) -> list[str]:

@@ -11,8 +11,10 @@ from typing import Any
 from components.evaluate import accuracy, losses, raters, report, report_data
 from components.evaluate.about import about
 from components.evaluate.accuracy import CHANCE, Score
+from components.evaluate.answered import mistakes, some_right
 from components.evaluate.copies import copies
-from components.evaluate.embedding import embedded, jpegs_of, load_network
+from components.evaluate.embedding import embedded, load_network
+from components.evaluate.expressions import face_map, queries
 from components.evaluate.parameters import Parameters
 from components.evaluate.politeness import times
 from fec import layout
@@ -30,15 +32,14 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     """Do the step; see ``components.evaluate.step.run``."""
     found = embedded(storage, records, load_network(storage, parameters.run), parameters.batch_size)
     triplets = found.triplets
-    answers = accuracy.odd_ones_out(triplets, found.embeddings)
+    left_out = accuracy.distances(triplets, found.embeddings)
+    answers = accuracy.answers(left_out)
     photographs = report_data.photographs(storage)
     scores = accuracy.scores(triplets, answers, photographs)
     agreement = accuracy.scores_of(raters.by_agreement(triplets), triplets, answers, photographs)
     rated = raters.leave_one_out(triplets)
     pixel_answers = accuracy.odd_ones_out(triplets, found.pixels)
     pixel_baseline = accuracy.scores(triplets, pixel_answers, photographs)["overall"]
-    right, wrong = report_data.chosen_triplets(triplets, answers)
-    jpegs = jpegs_of(storage, records.paths, {face for answered in right + wrong for face in answered.triplet.faces})
     funnels = {split: read_funnel(storage, split) for split in SPLITS}
     shared = report_data.shared(storage)
     lists = losses.read_lists(storage)
@@ -62,7 +63,10 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
             times=times(lists),
             accepted=report_data.accepted_crops(storage),
             rejected=report_data.rejected_crops(storage),
-            shown_triplets=(report_data.shown(right, jpegs), report_data.shown(wrong, jpegs)),
+            face_map=face_map(found.embeddings, found.thumbnails),
+            queries=queries(found.embeddings, found.thumbnails, photographs),
+            mistakes=mistakes(triplets, answers, left_out, found.thumbnails),
+            some_right=some_right(triplets, answers, left_out, found.thumbnails),
             history=read_history(storage, parameters.run),
             provenance=report_data.provenance(storage, parameters.run, records),
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from components.evaluate import report
 from components.evaluate.about import About
 from components.evaluate.accuracy import Score
+from components.evaluate.answered import ShownTriplet
 from components.evaluate.copies import Copies
+from components.evaluate.expressions import FaceMap, Placed, Query, ShownFace
 from components.evaluate.losses import CLASSES, Example, HostLosses, Remedy
 from components.evaluate.politeness import HostRate, Times
 from components.evaluate.report_data import Shared, ShownCrop
@@ -14,6 +16,7 @@ from fec.funnel import Funnel, Outcomes
 from fec.history import History
 from fec.thresholds import Kept
 
+PICTURE = b"\xff\xd8"
 TYPES = ("overall", "one_class", "two_class", "three_class")
 
 
@@ -30,7 +33,7 @@ def content(text: str) -> report.Content:
         raters={name: Score(0, 0) for name in TYPES},
         pixel_baseline=Score(0, 0),
         shared=Shared(1, 0),
-        about=About("1.2.3", "2026-11-26", 10, "cpu", 0.7, 20.0, f"fec run --root {text}"),
+        about=About("1.2.3", "2026-11-26", 10, "cpu", 0.7, 20.0, ("fec", "run", "--root", text)),
         losses=report.Losses(
             [HostLosses(text, 5, dict.fromkeys(CLASSES, 1), text)],
             {text: [Example(text, text, "404", text)]},
@@ -39,9 +42,12 @@ def content(text: str) -> report.Content:
         thresholds={"eval": Kept((text,), 1, 1, 9, 8, (0.7, 0.8), (5, 4), (3, 2))},
         copies=[Copies("URL", 1, 2, 3)],
         times=Times("2026-11-20", "2026-11-21", (HostRate(text, 10, 100.0, 1.5),)),
-        accepted=[ShownCrop(text, b"\xff\xd8", text, text, text)],
-        rejected=[ShownCrop(text, b"\xff\xd8", text, text, text)],
-        shown_triplets=([], []),
+        accepted=[ShownCrop(text, PICTURE, text, text, text)],
+        rejected=[ShownCrop(text, PICTURE, text, text, text)],
+        face_map=FaceMap((Placed(ShownFace(text, PICTURE), 0, 0),), 1, 1, 0.5, 9),
+        queries=[Query(ShownFace(text, PICTURE), (ShownFace(text, PICTURE, 0.25),))],
+        mistakes=[ShownTriplet("1", (PICTURE,) * 3, (3, 1, 0), 1, 2, (0.1, 0.2, 0.3), 0.2, "two_class")],
+        some_right=[ShownTriplet("1", (PICTURE,) * 3, (3, 1, 0), 1, 1, (0.1, 0.2, 0.3), -0.2, "two_class")],
         history=History([], [], []),
         provenance={text: text},
     )

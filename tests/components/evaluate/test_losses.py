@@ -110,7 +110,7 @@ def test_every_picture_that_was_asked_for_is_an_answer(lists: dict[str, Lists]) 
 
 def test_the_command_is_one_that_can_be_given(storage: Storage) -> None:
     found = about(storage, RUN, record_files(storage, EVAL), "2026-11-26")
-    program, *words = shlex.split(found.command)
+    program, *words = shlex.split(" ".join(found.command))
     options = parser(["run"]).parse_args(words)
     assert (program, options.root, options.image_size) == ("fec", storage.root, 32)
     assert (options.num_train_shards, options.num_eval_shards) == (2, 2)

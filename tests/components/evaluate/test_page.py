@@ -27,15 +27,20 @@ def url(finished_root: Path) -> str:
     return f"file://{run(Parameters(root=str(finished_root), run=RUN))}"
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_it_fits_and_axe_finds_nothing(browser: Browser, url: str, width: int, dark: bool) -> None:
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
+def test_axe_finds_nothing(browser: Browser, url: str, width: int, dark: bool) -> None:
     with shown(browser, url, width=width, dark=dark) as page:
         assert findings(page) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_fits(browser: Browser, url: str, width: int) -> None:
+    with shown(browser, url, width=width) as page:
         assert beyond_the_window(page) == 0
         outside = page.evaluate(
-            """() => [...document.querySelectorAll('.card')].filter(card => [...card.querySelectorAll('svg, img, .bar')]
-                .some(one => one.getBoundingClientRect().right > card.getBoundingClientRect().right)).length"""
+            """() => [...document.querySelectorAll('.card:not(.scroll)')].filter(card =>
+                [...card.querySelectorAll('svg, img, .bar')].some(one =>
+                    one.getBoundingClientRect().right > card.getBoundingClientRect().right)).length"""
         )
         assert outside == 0
 
@@ -68,6 +73,13 @@ def test_pictures_are_told_apart_by_their_text(browser: Browser, url: str) -> No
     with shown(browser, url) as page:
         texts = page.evaluate("[...document.querySelectorAll('.crops img')].map(one => one.alt)")
         assert len(set(texts)) == len(texts) > 10
+
+
+def test_the_map_can_be_scrolled_by_keyboard_where_it_is_too_wide(browser: Browser, url: str) -> None:
+    with shown(browser, url, width=390) as page:
+        page.locator(".scroll").focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.querySelector('.scroll').scrollLeft > 0")
 
 
 def test_bars_are_printed(browser: Browser, url: str, tmp_path: Path) -> None:

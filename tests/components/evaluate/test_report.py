@@ -10,6 +10,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from kfp import dsl
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from components.evaluate import charts, report
 from components.evaluate.accuracy import Score
 from components.evaluate.component import evaluate as evaluate_component
-from components.evaluate.embedding import embedded
+from components.evaluate.embedding import THUMBNAIL, embedded, thumbnail
 from components.evaluate.report_data import Shared
 from components.evaluate.step import Parameters, run
 from components.train.examples import read_examples
@@ -155,9 +156,26 @@ def test_every_outcome_is_explained(outcome: str) -> None:
 
 def test_a_long_training_makes_no_large_drawing() -> None:
     steps = range(10, 1_000_001, 10)
-    drawing = charts.curve(steps, [0.5] * len(steps), "accuracy", 1.0, None)
+    drawing = charts.curves([charts.Series("accuracy", steps, [0.5] * len(steps))], "accuracy", 1.0, {})
     assert len(drawing) < 10_000
     assert "1,000,000" in drawing
+
+
+def test_lines_are_named_where_there_are_several() -> None:
+    one = charts.Series("<training>", [10, 20], [0.4, 0.6])
+    other = charts.Series("held out", [20], [0.5])
+    assert "<training>" not in charts.curves([one], "loss", None, {})
+    drawing = charts.curves([one, other], "accuracy", 1.0, {"chance": 1 / 3})
+    assert all(f">{name}</li>" in drawing for name in ("&lt;training&gt;", "held out", "chance"))
+    assert drawing.count("<polyline") == 2
+
+
+def test_a_large_face_is_shown_small() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 100, 3)).astype(np.uint8)
+    small = cv2.imdecode(np.frombuffer(thumbnail(b"", pixels), np.uint8), cv2.IMREAD_COLOR)
+    assert small is not None
+    assert small.shape == (THUMBNAIL, THUMBNAIL // 2, 3)
+    assert thumbnail(b"as it was", pixels[:THUMBNAIL, :THUMBNAIL]) == b"as it was"
 
 
 def test_each_face_goes_through_the_network_once_in_batches(finished_root: Path) -> None:
