@@ -96,3 +96,12 @@ def test_no_tensorflow_where_images_are_fetched(image: str) -> None:
 def test_every_pin_is_exact() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     assert not [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[^\s=<>]+", line)]
+
+
+def test_the_tpu_image_has_the_tensorboard_that_its_tensorflow_asks_for() -> None:
+    """tensorflow-tpu 2.20.0 requires tensorboard~=2.20.0; pip would refuse that of the other images."""
+    pinned = re.search(r"^tensorflow-tpu==(\d+\.\d+)\.", (ROOT / "constraints.txt").read_text(), re.M)
+    changed = re.search(
+        r"s/\^tensorboard==\.\*/tensorboard==(\d+\.\d+)\.", (ROOT / "images/train-tpu/Dockerfile").read_text()
+    )
+    assert pinned and changed and pinned[1] == changed[1]
