@@ -17,7 +17,7 @@ from components.evaluate.embedding import embedded, load_network
 from components.evaluate.expressions import face_map, queries
 from components.evaluate.parameters import Parameters
 from components.evaluate.politeness import times
-from fec import layout
+from fec import layout, model_card
 from fec.done import Done, write_done
 from fec.funnel import read_funnel
 from fec.history import read_history
@@ -77,6 +77,7 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     storage.delete(f"{directory}/{layout.DONE}")
     storage.write(f"{directory}/metrics.json", numbers)
     storage.write(f"{directory}/report.html", page.encode())
+    model_card.note_accuracy(storage, parameters.run, _accuracy(metrics))
     counts = {name: score.count for name, score in scores.items()}
     digest = hashlib.sha256(numbers).hexdigest()
     write_done(storage, directory, Done("evaluate", fingerprint, digest, counts))
@@ -86,6 +87,12 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
         f"triplet accuracy {overall.right:,} of {overall.count:,} "
         f"(pixels alone {pixel_baseline.right:,}, chance a third)",
     )
+
+
+def _accuracy(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``model.json`` says of the metrics."""
+    named = ("triplet_accuracy", "counts", "interval_95", "chance", "by_pixels")
+    return {"eval": {name: metrics[name] for name in named}}
 
 
 def _metrics(

@@ -102,6 +102,7 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
                 "table_sha256": result.table_sha256,
                 BASIS: todo.basis,
                 THRESHOLD: verifiers.threshold,
+                "settings": p.settings,
             }
             write_done(storage, directory, Done("faces", todo.fingerprint, result.digest, result.counts, details))
             storage.remove_workspace(directory)

@@ -30,10 +30,12 @@ from components.train.held_out import Parts, divide, owners_of
 from components.train.input_pipeline import Faces, batches
 from components.train.models import MODELS, Shape, Triplets
 from components.train.sampling import order
-from fec import identity, layout
+from fec import identity, layout, model_card
 from fec.done import Done, write_done
 from fec.errors import RunFailed
 from fec.history import History
+from fec.layout import TRAIN
+from fec.model_card import ModelCard
 from fec.progress import event
 from fec.record_files import RecordFiles
 from fec.storage import Storage
@@ -71,6 +73,8 @@ def train(storage: Storage, parameters: Parameters, records: RecordFiles, run: s
     Fitting(triplets, state, checkpoints, p, chosen, held_out, faces).fit(data, on.strategy, folder / "logs")
     digest = _stored(triplets, state.history, checkpoints, folder, p, shape)
     _put(storage, directory, folder, state.history, _about(p, records, chosen, on, parts, state.history))
+    card = _card(storage, p, run, digest, records, len(examples.jpegs), state.history)
+    storage.write(model_card.card_path(run), card.to_bytes())
     checkpoints.forget()
     counts = {"steps": state.step, "triplets": records.triplets, "parameters": triplets.network.count_params()}
     write_done(storage, directory, Done("train", fingerprint, digest, counts, {"image_size": records.image_size}))
@@ -143,6 +147,24 @@ def _about(
         "best_step": history.best,
         "image_size": records.image_size,
     }
+
+
+def _card(
+    storage: Storage, p: Parameters, run: str, sha256: str, records: RecordFiles, faces: int, history: History
+) -> ModelCard:
+    """What ``model.json`` says of the model that was stored."""
+    steps = model_card.preprocessing_of(storage, TRAIN, records.image_size, records.jpeg_quality)
+    held_out = {"held_out": max(history.held_out_accuracy)} if history.held_out_accuracy else {}
+    return ModelCard(
+        run=run,
+        network=p.model,
+        sha256=sha256,
+        dimension=p.embedding_size,
+        preprocessing=steps,
+        trained_on={**model_card.annotations_of(storage, TRAIN), "triplets": records.triplets, "faces": faces},
+        accuracy=held_out,
+        versions={"tensorflow": tf.__version__, "keras": keras.__version__},
+    )
 
 
 def _store_model(network: keras.Model, path: Path, image_size: int) -> str:

@@ -33,7 +33,10 @@ TOP_K: Final = 50
 
 
 class YuNet:
-    """YuNet on a picture that is about a face's crop: scaled to INPUT_SIDE, padded only if it is very thin."""
+    """YuNet on a picture that is scaled to ``side`` pixels, padded only if it is very thin.
+
+    INPUT_SIDE is for a face's crop; in a whole photograph small faces need more of them.
+    """
 
     name = "yunet"
     threshold = 0.7
@@ -41,7 +44,7 @@ class YuNet:
     input_side = INPUT_SIDE
     milliseconds: float | None = 1.9
 
-    def __init__(self, weights: Path = WEIGHTS) -> None:
+    def __init__(self, weights: Path = WEIGHTS, side: int = INPUT_SIDE) -> None:
         try:
             content = weights.read_bytes()
         except OSError:
@@ -51,13 +54,12 @@ class YuNet:
         if hashlib.sha256(content).hexdigest() != SHA256:
             raise ConfigurationError(f"{weights.name} is not the file of opencv_zoo: install fec again")
         cv2.setNumThreads(1)
-        self._network = cv2.FaceDetectorYN.create(
-            str(weights), "", (INPUT_SIDE, INPUT_SIDE), SCORE_FLOOR, NMS_IOU, TOP_K
-        )
+        self.input_side = side
+        self._network = cv2.FaceDetectorYN.create(str(weights), "", (side, side), SCORE_FLOOR, NMS_IOU, TOP_K)
 
     def find(self, rgb: RGB, expected: Box) -> list[Found]:
         height, width = rgb.shape[:2]
-        scale = INPUT_SIDE / max(height, width)
+        scale = self.input_side / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         right, below = max(0, MIN_SIDE - size[0]), max(0, MIN_SIDE - size[1])
         # Its network was trained on BGR; with RGB it finds 5 % fewer faces and says nothing.

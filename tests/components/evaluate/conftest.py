@@ -15,6 +15,7 @@ from components.plan import step as plan
 from components.train.models import Shape, tiny
 from fec import layout
 from fec.done import Done, write_done
+from fec.model_card import ModelCard, Preprocessing, card_path
 from fec.storage import open_storage
 from pipelines.demo.scenario import scenario
 from pipelines.demo.site import serve
@@ -56,5 +57,7 @@ def store_model(root: str, run: str, history: dict[str, list[float]], *, collaps
     storage.write(f"{directory}/history.json", json.dumps(history).encode())
     about = {"parameters": {"model": "tiny"}, "versions": {"keras": "<3>"}, "triplets": 40, "image_size": 32}
     storage.write(f"{directory}/train.json", json.dumps(about).encode())
+    card = ModelCard(run, "tiny", "0" * 64, 16, Preprocessing(32), accuracy={"held_out": 0.5})
+    storage.write(card_path(run), card.to_bytes())
     marker = Done("train", "f" * 64, "d" * 64, {"parameters": 290_416}, {"image_size": 32})
     write_done(storage, directory, marker)

@@ -72,6 +72,9 @@ def test_the_component_measures_and_reports(finished_root: Path, tmp_path: Path)
     assert sum(group["count"] for group in metrics["by_agreement"].values()) == metrics["counts"]["overall"]
     assert metrics["raters"]["overall"]["votes"] > metrics["counts"]["overall"]
     assert 0.5 < metrics["raters"]["overall"]["accuracy"] <= 1
+    card = json.loads((finished_root / layout.model_dir(RUN) / "model.json").read_text())
+    assert card["accuracy"]["held_out"] == 0.5
+    assert card["accuracy"]["eval"]["triplet_accuracy"] == metrics["triplet_accuracy"]
     text = path.read_text()
     for shown in (RUN, "not_an_image", "no_face", "127.0.0.1", "one-class", "95 % interval", ">2/3<"):
         assert shown in text

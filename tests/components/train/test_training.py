@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -33,6 +34,7 @@ from components.train.step import Parameters, run
 from fec import identity, layout
 from fec.errors import ConfigurationError, RunFailed
 from fec.history import History
+from fec.model_card import ModelCard
 from fec.record_files import record_files
 from fec.storage import open_storage
 from tests.components.train.conftest import SIZE, drawn_triplet, write_root
@@ -91,6 +93,14 @@ def test_the_stored_model_maps_faces_to_unit_vectors(trained_once: Path) -> None
     vectors = np.asarray(model(np.random.default_rng(0).uniform(0, 255, (5, SIZE, SIZE, 3)).astype(np.float32)))
     assert vectors.shape == (5, 16)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_the_model_says_what_it_takes_and_gives(trained_once: Path) -> None:
+    [path] = trained_once.glob("models/*/model.json")
+    card = ModelCard.parse(path.read_bytes())
+    assert (card.run, card.dimension, card.preprocessing.image_size) == (path.parent.name, 16, SIZE)
+    assert card.sha256 == hashlib.sha256((path.parent / "model.keras").read_bytes()).hexdigest()
+    assert card.trained_on["triplets"] == 600
 
 
 def test_tensorboard_can_read_the_curves(trained_once: Path) -> None:
