@@ -12,7 +12,21 @@ from fec import log
 from fec.errors import FecError
 
 # Each is a module of pipelines.commands with SUMMARY, add_options(parser) and run(options) -> exit code.
-COMMANDS = ("demo", "dev", "run", "triplets", "verify", "compile", "images", "submit", "status", "jobs", "threshold")
+COMMANDS = (
+    "demo",
+    "dev",
+    "run",
+    "triplets",
+    "verify",
+    "compile",
+    "images",
+    "submit",
+    "status",
+    "jobs",
+    "threshold",
+    "embed",
+    "similar",
+)
 
 
 class _Version(argparse.Action):
