@@ -2,7 +2,7 @@
 
 The figures are measured (README.md): a net that sees few faces again and again over-fits and gains by strong
 augmentation over many steps; one that sees many faces under-fits, loses by it, and gains by a higher learning rate and
-more steps.
+more steps. What a step costs a CPU follows the pixels of its faces, so there the length does too.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from components.train.parameters import AUTO, Parameters
 
 # Up to so many faces a set counts as small.
 FEW_FACES: Final = 6_000
-SMALL_SET_STEPS: Final = 3_500
-LEAST_STEPS: Final = 2_500
+# Steps of a small set, and the fewest of either where pixels are dear.
+SMALL_SET_STEPS: Final = 3_000
+LEAST_SMALL: Final = 1_500
+LEAST_LARGE: Final = 4_000
 # With fewer steps than this strong augmentation loses more than it gains.
 STRONG_FROM: Final = 1_500
-# Epochs of a large set, and what a CPU is asked for at the most, unless that is less than one epoch.
 EPOCHS: Final = 10.0
-CPU_STEPS: Final = 8_000
+# Pixels of all faces of all steps, as many as in 3,000 and in 8,000 steps of 30 triplets of 32 pixels.
+SMALL_SET_PIXELS: Final = 3_000 * 30 * 3 * 32**2
+LARGE_SET_PIXELS: Final = 8_000 * 30 * 3 * 32**2
 LOW_RATE: Final = 1e-3
 HIGH_RATE: Final = 3e-3
 WARMUP: Final = 50
@@ -28,29 +31,26 @@ WARMUP: Final = 50
 
 @dataclass(frozen=True)
 class Chosen:
-    """How long, how fast and on what a training learns, and why."""
+    """How long, how fast and on what a training learns, and why; ``pixels`` of all its faces are what it costs."""
 
     steps: int
     learning_rate: float
     warmup_steps: int
     augmentation: str
+    pixels: int
     why: str
 
 
-def choose(p: Parameters, triplets: int, faces: int, *, accelerated: bool) -> Chosen:
-    """What to do with ``triplets`` of ``faces`` different faces; what ``p`` says counts."""
+def choose(p: Parameters, triplets: int, faces: int, image_size: int, *, accelerated: bool) -> Chosen:
+    """What to do with ``triplets`` of ``faces`` different faces of ``image_size`` pixels; what ``p`` says counts."""
     small = faces <= FEW_FACES
-    epoch = -(-triplets // p.batch_size)
+    pixels = p.batch_size * 3 * image_size**2
     if p.steps:
         steps = p.steps
     elif p.epochs:
         steps = max(1, round(p.epochs * triplets / p.batch_size))
-    elif small:
-        steps = SMALL_SET_STEPS
     else:
-        steps = max(LEAST_STEPS, round(EPOCHS * epoch))
-        if not accelerated:
-            steps = min(steps, max(CPU_STEPS, epoch))
+        steps = _length(p, triplets, small, None if accelerated else pixels)
     augmentation = p.augmentation
     if augmentation == AUTO:
         augmentation = "strong" if small and steps >= STRONG_FROM else "light"
@@ -60,4 +60,14 @@ def choose(p: Parameters, triplets: int, faces: int, *, accelerated: bool) -> Ch
     size = "over-fits" if small else "under-fits"
     many = "at most" if small else "more than"
     why = f"{triplets:,} triplets of {faces:,} faces ({many} {FEW_FACES:,}: a set that a network {size})"
-    return Chosen(steps, rate, min(warmup, steps - 1), augmentation, why)
+    return Chosen(steps, rate, min(warmup, steps - 1), augmentation, steps * pixels, why)
+
+
+def _length(p: Parameters, triplets: int, small: bool, pixels: int | None) -> int:
+    """Steps of a set, where one costs ``pixels`` (None: they cost nothing); a large set is seen once at least."""
+    if small:
+        affordable = SMALL_SET_STEPS if pixels is None else SMALL_SET_PIXELS // pixels
+        return max(LEAST_SMALL, min(SMALL_SET_STEPS, affordable))
+    epoch = -(-triplets // p.batch_size)
+    steps = max(LEAST_LARGE, round(EPOCHS * epoch))
+    return steps if pixels is None else min(steps, max(LEAST_LARGE, LARGE_SET_PIXELS // pixels, epoch))

@@ -8,7 +8,7 @@ from typing import Final
 from fec.parameters import SEEDS, StepParameters, parameter, refuse_folder_name, root
 
 # Raise when the same records and parameters would give another model.
-VERSION: Final = 2
+VERSION: Final = 3
 
 # Known here so that a wrong name is refused before TensorFlow is imported; a test holds it against models.py.
 MODELS: Final = ("tiny", "base")

@@ -53,7 +53,8 @@ def train(storage: Storage, parameters: Parameters, records: RecordFiles, run: s
     examples = read_examples(storage, records)
     parts = _parts(storage, p, examples)
     trained = examples.faces[parts.train]
-    chosen = choose(p, len(trained), len(np.unique(trained)), accelerated=on.accelerated)
+    seen = len(np.unique(trained))
+    chosen = choose(p, len(trained), seen, records.image_size, accelerated=on.accelerated)
     event("chosen", _said(p, chosen, parts))
     directory = layout.model_dir(run)
     # Choices depend on the devices: what was begun with others is not gone on with.
@@ -102,7 +103,8 @@ def _said(p: Parameters, chosen: Chosen, parts: Parts) -> str:
     )
     return (
         f"{chosen.why}: {chosen.steps:,} steps of {p.batch_size}, learning rate {chosen.learning_rate:g} after "
-        f"{chosen.warmup_steps} steps of warm-up, augmentation {chosen.augmentation}; {apart}"
+        f"{chosen.warmup_steps} steps of warm-up, augmentation {chosen.augmentation}, "
+        f"{chosen.pixels / 1e6:,.0f} million pixels in all; {apart}"
     )
 
 

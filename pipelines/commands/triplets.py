@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from components.datagen.parameters import Parameters as Datagen
 from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN
-from fec.parameters import field_of
 
 SUMMARY = "Make a storage root of odd-one-out triplets from a folder of class folders (CK+, FER2013, one's own)."
 
@@ -32,23 +30,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size",
         type=int,
-        default=field_of(Datagen, "image_size").default,
-        help="side of the faces in the records, pixels (default: %(default)s)",
+        default=0,
+        help="side of the faces in the records, pixels (default: 32 for pictures of up to 48 pixels, else 64)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     from pipelines.folders.drawing import drawn_triplets
-    from pipelines.folders.pictures import pictures_of, split_by_subject
+    from pipelines.folders.pictures import image_size_for, pictures_of, split_by_subject
     from pipelines.folders.root import write_split
 
     for name in ("train_triplets", "eval_triplets"):
         if getattr(options, name) < 1:
             raise ConfigurationError(f"--{name.replace('_', '-')} {getattr(options, name)}: expected at least 1")
-    parts = split_by_subject(pictures_of(options.images, options.subjects), options.seed)
+    pictures = pictures_of(options.images, options.subjects)
+    parts = split_by_subject(pictures, options.seed)
+    image_size = options.image_size or image_size_for(pictures)
     counts = (options.train_triplets, options.eval_triplets)
     drawn = [drawn_triplets(part, count, options.seed) for part, count in zip(parts, counts, strict=True)]
     for split, triplets in zip((TRAIN, EVAL), drawn, strict=True):
-        write_split(options.root, split, triplets, options.image_size)
+        write_split(options.root, split, triplets, image_size)
     print(f"Now: python -m components.train --root {options.root}")
     return 0

@@ -182,8 +182,8 @@ def train_numbers() -> list[float]:
                 numbers += [float(number) for number in np.ravel(found)]
     for network in (make(Shape(32)) for make in MODELS.values()):
         numbers += [network.count_params(), len(network.layers)]
-    for triplets, faces_ in ((300, 200), (60_000, 900), (20_000, 30_000), (450_000, 150_000)):
-        chosen = choose(defaults, triplets, faces_, accelerated=False)
+    for triplets, faces_, size in ((300, 200, 64), (60_000, 900, 32), (20_000, 30_000, 32), (450_000, 150_000, 64)):
+        chosen = choose(defaults, triplets, faces_, size, accelerated=False)
         numbers += [chosen.steps, chosen.learning_rate, chosen.warmup_steps, float(chosen.augmentation == "strong")]
     return numbers
 

@@ -30,7 +30,7 @@ from components.train.parameters import Parameters
 on = devices("cpu", int(sys.argv[1]))
 p = Parameters(root="", steps=4, batch_size=8)
 with on.strategy.scope():
-    model = compiled(p, choose(p, 100, 100, accelerated=False), Shape(16, synchronized=on.replicas > 1))
+    model = compiled(p, choose(p, 100, 100, 16, accelerated=False), Shape(16, synchronized=on.replicas > 1))
 chance = np.random.default_rng(0)
 faces = chance.uniform(0, 255, (32, 3, 16, 16, 3)).astype(np.float32)
 labels = np.tile(np.array([[1, 2, 4, 1, 1]], np.int32), (32, 1))

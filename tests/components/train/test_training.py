@@ -268,7 +268,7 @@ def test_a_bucket_gets_the_model_and_keeps_no_checkpoint(bucket: str) -> None:
 def fresh_model(seed: int) -> Triplets:
     """A network that has learned nothing."""
     p = Parameters(root="", steps=10, seed=seed)
-    return compiled(p, choose(p, 100, 100, accelerated=False), Shape(SIZE))
+    return compiled(p, choose(p, 100, 100, 16, accelerated=False), Shape(SIZE))
 
 
 def test_another_machine_goes_on_from_the_checkpoint_in_the_bucket(bucket: str, tmp_path: Path) -> None:

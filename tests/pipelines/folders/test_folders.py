@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from benchmarks.drawn_faces import Regime, write_faces
@@ -17,7 +19,7 @@ from fec.record_files import record_files
 from fec.storage import open_storage
 from pipelines.cli import parser
 from pipelines.folders.drawing import drawn_triplets
-from pipelines.folders.pictures import pictures_of, split_by_subject
+from pipelines.folders.pictures import image_size_for, pictures_of, split_by_subject
 from pipelines.verify.root import verify
 
 SUBJECT = "^(S[0-9]+)_"
@@ -77,6 +79,14 @@ def test_a_pattern_that_finds_no_subject_is_refused(folder: Path, pattern: str, 
         pictures_of(folder, pattern)
 
 
+@pytest.mark.parametrize(("side", "size"), [(48, 32), (49, 64), (256, 64)])
+def test_small_pictures_make_small_records(tmp_path: Path, side: int, size: int) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        cv2.imwrite(str(tmp_path / label / "x.png"), np.zeros((side, side + 9, 3), np.uint8))
+    assert image_size_for(pictures_of(tmp_path)) == size
+
+
 def test_a_folder_of_another_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="one sub-folder a class"):
         pictures_of(tmp_path / "none")
@@ -87,7 +97,7 @@ def test_a_folder_of_another_form_is_refused(tmp_path: Path) -> None:
 def test_the_command_makes_a_root_that_can_be_verified_and_trained_on(folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
     words = ["--images", str(folder), "--subjects", SUBJECT, "--train-triplets", "90", "--eval-triplets", "30"]
-    options = parser(["triplets"]).parse_args(["triplets", *words, "--root", str(root), "--image-size", "32"])
+    options = parser(["triplets"]).parse_args(["triplets", *words, "--root", str(root)])
     assert options.run(options) == 0
     storage = open_storage(str(root))
     assert [record_files(storage, split).triplets for split in SPLITS] == [90, 30]
