@@ -19,7 +19,7 @@ from fec.record_files import record_files
 from fec.storage import open_storage
 from pipelines.cli import parser
 from pipelines.folders.drawing import drawn_triplets
-from pipelines.folders.pictures import image_size_for, pictures_of, split_by_subject
+from pipelines.folders.pictures import Picture, image_size_for, pictures_of, split_by_subject
 from pipelines.verify.root import verify
 
 SUBJECT = "^(S[0-9]+)_"
@@ -79,12 +79,11 @@ def test_a_pattern_that_finds_no_subject_is_refused(folder: Path, pattern: str, 
         pictures_of(folder, pattern)
 
 
-@pytest.mark.parametrize(("side", "size"), [(48, 32), (49, 64), (256, 64)])
-def test_small_pictures_make_small_records(tmp_path: Path, side: int, size: int) -> None:
-    for label in "ab":
-        (tmp_path / label).mkdir()
-        cv2.imwrite(str(tmp_path / label / "x.png"), np.zeros((side, side + 9, 3), np.uint8))
-    assert image_size_for(pictures_of(tmp_path)) == size
+@pytest.mark.parametrize(("side", "count", "size"), [(48, 6_001, 32), (49, 6_001, 64), (256, 6_001, 64), (256, 2, 32)])
+def test_small_pictures_and_few_make_small_records(tmp_path: Path, side: int, count: int, size: int) -> None:
+    path = tmp_path / "x.png"
+    cv2.imwrite(str(path), np.zeros((side, side + 9, 3), np.uint8))
+    assert image_size_for([Picture(path, "a", "somebody")] * count) == size
 
 
 def test_a_folder_of_another_form_is_refused(tmp_path: Path) -> None:
