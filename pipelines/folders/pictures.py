@@ -17,7 +17,7 @@ from fec.progress import event
 
 # Of the subjects, as in the published splits of CK+: 24 of 118.
 EVAL_SHARE: Final = 0.2
-# Side in the records of small sets and of pictures of up to CROP pixels (what such sets are mostly published at), and of
+# Side in the records of small sets and of pictures of up to CROP pixels, as such sets are mostly published, and of
 # others. A step costs a CPU four times as much at 64 pixels as at 32; small crops enlarged teach nothing more, and a
 # small set gains more by strong augmentation over many steps than by pixels (CK+: .921 at 32 pixels with 2,500 steps,
 # .873 at 64 with 1,500).
