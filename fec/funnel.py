@@ -26,12 +26,37 @@ class Outcomes:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """What a split has under more than one URL.
+
+    ``same_bytes``: fetched images whose bytes are those of another; ``alike``: others that look nearly the same as
+    another; ``faces``: verified faces of either, or whose crop looks nearly the same as one of another image.
+    """
+
+    same_bytes: int
+    alike: int
+    faces: int
+
+
+@dataclass(frozen=True)
+class Leaks(Repeated):
+    """The same of train's images and faces, held against eval's; URLs that both lists have are among them.
+
+    ``triplets`` are those that would be records and have such a face; ``dropped``: they are not among the records.
+    """
+
+    triplets: int
+    dropped: bool
+
+
+@dataclass(frozen=True)
 class Funnel:
     """What collect found of a split.
 
     ``images``, ``faces`` and ``triplets`` are those of the plan; ``fetched`` and ``faces_ok`` how many of them were
     good; ``triplets_ok`` those with three good faces, of which ``no_consensus`` are without one and the ``records``
-    are left, spread over ``record_shards``. ``types`` counts the records by type, "1" to "3".
+    are left, spread over ``record_shards``. ``types`` counts the records by type, "1" to "3". ``leaks`` is None for
+    eval, and where eval's faces had not been verified; so is ``repeated`` in funnels of earlier versions.
     """
 
     images: int
@@ -45,6 +70,8 @@ class Funnel:
     no_consensus: int
     types: Mapping[str, int]
     outcomes: Outcomes
+    repeated: Repeated | None = None
+    leaks: Leaks | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -65,12 +92,18 @@ class Funnel:
         """What ``to_bytes`` gave; ValueError for anything else."""
         try:
             value = json.loads(data)
-            funnel = Funnel(**value | {"outcomes": Outcomes(**value["outcomes"])})
-        except (KeyError, TypeError) as error:
+            parts = {name: part(**value[name]) for name, part in _PARTS.items() if value.get(name) is not None}
+            funnel = Funnel(**{**value, "outcomes": Outcomes(**value["outcomes"]), **parts})
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a funnel: {error}") from None
-        if not all(type(value) is int for name, value in vars(funnel).items() if name not in ("types", "outcomes")):
+        if not all(
+            type(value) is int for name, value in vars(funnel).items() if name not in ("types", "outcomes", *_PARTS)
+        ):
             raise ValueError("not a funnel: a count that is no number")
         return funnel
+
+
+_PARTS: Final = {"repeated": Repeated, "leaks": Leaks}
 
 
 def funnel_path(split: str) -> str:

@@ -14,6 +14,7 @@ SPLITS: Final = (TRAIN, EVAL)
 
 DONE: Final = "_DONE.json"
 FACES_TABLE: Final = "faces.parquet"
+LEAKS_TABLE: Final = "leaks.parquet"
 PROBLEM: Final = "fec_base"
 # Of both splits together. All their tasks stand in one object of 1 MiB of the engine (pipelines/graph/limits.py), and
 # so do those of the record groups of a split, of which each takes 50,000 triplets or more.
@@ -40,6 +41,16 @@ def segment(split: str, shard: int, number: int) -> str:
 def faces_dir(split: str, shard: int) -> str:
     """Verified crops and ``faces.parquet``, as in the published recipe: ``train/0/cropped@...``."""
     return f"{_split(split)}/{shard}"
+
+
+def rejected_dir(split: str, shard: int) -> str:
+    """Crops that were rejected, where somebody wanted them kept: apart, so that nobody takes them for faces."""
+    return f"rejected/{_split(split)}/{shard}"
+
+
+def rejected_crop(split: str, shard: int, outcome: str, face_id: str) -> str:
+    """The file of a face's rejected crop."""
+    return f"{rejected_dir(split, shard)}/{outcome}-{face_id}.jpg"
 
 
 def collect_dir(split: str) -> str:

@@ -124,6 +124,21 @@ class CollectedFace:
 
 
 @dataclass(frozen=True)
+class LeakingFace:
+    """``collect/train/leaks.parquet``: a verified face of train that eval has as well; sorted by face_id.
+
+    ``kind`` says what is the same: ``bytes`` (of the images), ``image`` (they look nearly the same) or ``crop`` (the
+    crops do), and ``bits`` in how many of 256 they differ. ``eval_image_id`` is the image of eval.
+    """
+
+    face_id: str
+    image_id: str
+    kind: str
+    bits: Int16
+    eval_image_id: str
+
+
+@dataclass(frozen=True)
 class Tried:
     """What became of one image when it was tried.
 
@@ -171,6 +186,10 @@ class VerifiedFace:
     the eyes, the nose and the mouth's corners, fractions of the crop, and ``roll`` (degrees), ``yaw`` and ``pitch``
     (ratios) what follows from them (``components.faces.judging``). ``exif_orientation`` is the one the file asks for,
     whether or not it was applied.
+
+    ``image_sha256`` is that of the original. ``image_likeness`` and ``crop_likeness`` are 32 bytes each, of which those
+    of pictures that look nearly the same differ in few bits (``components.faces.likeness``); None where there is too
+    little to be seen. ``rejected_sha256`` is that of a rejected crop that was kept (``fec.layout.rejected_crop``).
     """
 
     face_id: str
@@ -203,6 +222,10 @@ class VerifiedFace:
     pitch: Annotated[Float32 | None, LATER] = None
     landmarks: Annotated[Sequence[Float32] | None, LATER] = None
     exif_orientation: Annotated[Int8 | None, LATER] = None
+    image_sha256: Annotated[str | None, LATER] = None
+    image_likeness: Annotated[bytes | None, LATER] = None
+    crop_likeness: Annotated[bytes | None, LATER] = None
+    rejected_sha256: Annotated[str | None, LATER] = None
 
 
 @dataclass(frozen=True)

@@ -155,11 +155,12 @@ def pipeline(compiled: CompileOptions) -> Any:
             return verified, written, collected.outputs["triplets"]
 
         with _ended_by_a_summary(root, data_image, compiled):
-            train_faces, train_records, train_triplets = prepared(TRAIN, train_csv, num_train_shards, num_eval_shards)
             # One after the other: a host with images of both splits is asked at its rate, not at twice that, and what
-            # train has fetched is not fetched again. The records of train are written meanwhile.
-            _, eval_records, eval_triplets = prepared(
-                EVAL, eval_csv, num_eval_shards, num_train_shards, after=train_faces
+            # one has fetched is not fetched again. Eval comes first, so that collect can tell which of train's faces
+            # it has; its records are written meanwhile.
+            eval_faces, eval_records, eval_triplets = prepared(EVAL, eval_csv, num_eval_shards, num_train_shards)
+            _, train_records, train_triplets = prepared(
+                TRAIN, train_csv, num_train_shards, num_eval_shards, after=eval_faces
             )
             on_train_nodes = Placement(
                 train_image, train_cpu, train_memory, train_node_selector, train_tolerations, RESOURCES["train"]

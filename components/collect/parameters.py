@@ -10,7 +10,11 @@ from fec.parameters import SEEDS, StepParameters, parameter, root, split
 from fec.presets import PRESETS
 
 # Raise when the same manifests would give other triplets, or give them in another order.
-VERSION: Final = 1
+VERSION: Final = 2
+
+# PDQ's recommendation for its 256 bits (facebook/ThreatExchange, hashing/pdq); held against photographs by
+# benchmarks/likeness.py.
+MOST_ALIKE: Final = 31
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,16 @@ class Parameters(StepParameters, step="collect", version=VERSION):
         default=0,
         at_least=0,
         expected="0 (by triplets_per_record_shard) or more",
+    )
+    drop_leaks: bool = parameter(
+        "leave out of train the faces that eval has as well: the same bytes, or nearly the same to look at",
+        default=False,
+    )
+    alike: int = parameter(
+        "bits, of the 256 that stand for how a picture looks, in which the same picture may differ",
+        default=MOST_ALIKE,
+        at_least=0,
+        at_most=MOST_ALIKE,
     )
     max_groups: int = parameter(
         f"groups of record shards at the most; there are never more than {MAX_RECORD_GROUPS}",

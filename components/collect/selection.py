@@ -29,7 +29,9 @@ class Selection:
 
     ``faces``: int32 [n, 3], places in ``ids``. ``line``: int32 [n]; ``type``, ``odd_one_out``: int8 [n], 1..3;
     ``votes``: a list of int8 each. ``planned`` and ``surviving`` count the triplets of the plan, and those with three
-    good faces; ``unknown`` the faces of the plan's triplets that no manifest has.
+    good faces, of which ``undecided`` have no consensus; ``unknown`` the faces of the plan's triplets that no manifest
+    has; ``leaking`` the triplets with three good faces and a consensus of which at least one face leaks, whether or not
+    they are dropped.
     """
 
     ids: pa.Array
@@ -42,7 +44,9 @@ class Selection:
     record_shards: int
     planned: int
     surviving: int
+    undecided: int
     unknown: int
+    leaking: int
 
     def __len__(self) -> int:
         return len(self.line)
@@ -66,23 +70,32 @@ class Selection:
         return pa.array(getattr(self, name)[rows])
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The faces there are: ``leaking`` says of each good one, the first of ``ids``, whether eval has it as well.
+
+    ``drop``: triplets with a leaking face are left out.
+    """
+
+    ids: pa.Array
+    leaking: NDArray[np.bool_]
+    drop: bool
+
+
 def select(
-    batches: Iterable[pa.RecordBatch],
-    ids: pa.Array,
-    good: int,
-    seed: int,
-    triplets_per_record_shard: int,
-    record_shards: int,
+    batches: Iterable[pa.RecordBatch], choice: Choice, seed: int, triplets_per_record_shard: int, record_shards: int
 ) -> Selection:
-    """What survives of the plan's triplets (PLANNED), where the first ``good`` faces of ``ids`` are good ones.
+    """What survives of the plan's triplets (PLANNED).
 
     The order depends on the seed and each triplet's line only, so it is the same however the images were
     spread over shards. ``record_shards`` 0: as many as ``triplets_per_record_shard`` asks for.
     """
+    ids, good = choice.ids, len(choice.leaking)
+    leaks = np.concatenate([choice.leaking, np.zeros(len(ids) - good + 1, bool)])
     faces, lines = [np.empty((0, 3), np.int32)], [np.empty(0, np.int32)]
     types, odd = [np.empty(0, np.int8)], [np.empty(0, np.int8)]
     votes = [pa.array([], _VOTES)]
-    planned = surviving = 0
+    planned = surviving = undecided = leaking = 0
     unknown: set[str] = set()
     for batch in batches:
         places = np.stack([_places(batch[name], ids) for name in FACE_COLUMNS], axis=1)
@@ -90,6 +103,10 @@ def select(
             unknown.update(batch[name].filter(pa.array(places[:, place] < 0)).to_pylist())
         survives = ((places >= 0) & (places < good)).all(axis=1)
         kept = survives & batch["odd_one_out"].is_valid().to_numpy(zero_copy_only=False)
+        undecided += int((survives & ~kept).sum())
+        leaky = kept & leaks[places].any(axis=1)
+        leaking += int(leaky.sum())
+        kept &= ~(leaky & choice.drop)
         planned += len(batch)
         surviving += int(survives.sum())
         part = batch.filter(pa.array(kept))
@@ -111,7 +128,9 @@ def select(
         min(len(line), shards),
         planned,
         surviving,
+        undecided,
         len(unknown),
+        leaking,
     )
 
 

@@ -25,8 +25,10 @@ TRIPLETS_PER_GROUP: Final = 50_000
 def run(parameters: Parameters) -> list[str]:
     """Write ``collect/<split>/``; returns the groups of record shards, such as ``["0/2", "1/2"]``.
 
-    Raises RunFailed if a shard has not been through the faces step, if a manifest is not the one its marker was
-    written for, or if no triplet is left; then the funnel is written all the same and says where they were lost.
+    Train's faces are held against eval's where those have been verified. Raises RunFailed if a shard has not been
+    through the faces step, if a manifest is not the one its marker was written for, if leaks are to be dropped and
+    eval has not been verified, or if no triplet is left; then the funnel is written all the same and says where they
+    were lost.
     """
     preset = preset_named(parameters.preset)
     storage = open_storage(parameters.root)
@@ -37,26 +39,45 @@ def run(parameters: Parameters) -> list[str]:
     shards = range(int(plan.details["num_shards"]))
     verified = _markers(storage, [layout.faces_dir(split, shard) for shard in shards], "faces")
     tried = _markers(storage, [layout.images_dir(split, shard) for shard in shards], "download")
+    evaluation = _evaluation(storage) if split == layout.TRAIN else None
+    if parameters.drop_leaks and split == layout.TRAIN and evaluation is None:
+        raise RunFailed(
+            "drop_leaks: which faces of train eval has as well can be told once the faces step has finished all of "
+            "eval's shards: run plan, download and faces of eval first"
+        )
     fingerprint = identity.fingerprint(
         {
             "plan": plan.digest,
             "faces": [done.digest for done in verified],
             "images": [dict(done.counts) for done in tried],
+            "eval": evaluation,
             **parameters.settings,
         }
     )
     done = finished(storage, layout.collect_dir(split), fingerprint)
     if done is None:
-        from components.collect.work import collect
+        from components.collect.work import Inputs, collect
 
         manifests = [done.digest for done in verified]
-        done = collect(storage, parameters, manifests, plan.counts["images"], _image_outcomes(tried), fingerprint)
+        inputs = Inputs(manifests, evaluation, plan.counts["images"], _image_outcomes(tried))
+        done = collect(storage, parameters, inputs, fingerprint)
     collected = done.counts["records"]
     record_shards = preset.record_shards(split, collected, done.counts["record_shards"])
     enough = -(-preset.triplets(split, collected) // TRIPLETS_PER_GROUP)
     return [
         str(group) for group in Group.all(record_shards, min(parameters.max_groups, enough, layout.MAX_RECORD_GROUPS))
     ]
+
+
+def _evaluation(storage: Storage) -> list[str] | None:
+    """The digests of eval's manifests of faces; None unless all of them are there."""
+    plan = read_done(storage, layout.plan_dir(layout.EVAL))
+    if plan is None:
+        return None
+    shards = range(int(plan.details["num_shards"]))
+    found = read_markers(storage, [layout.faces_dir(layout.EVAL, shard) for shard in shards])
+    digests = [done.digest for done in found if done is not None]
+    return digests if len(digests) == len(shards) else None
 
 
 def _markers(storage: Storage, directories: Sequence[str], step: str) -> list[Done]:

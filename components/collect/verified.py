@@ -15,11 +15,17 @@ import pyarrow.compute as pc
 from fec import layout, tables
 from fec.errors import RunFailed
 from fec.outcomes import FaceOutcome
-from fec.rows import CollectedFace
+from fec.rows import CollectedFace, VerifiedFace
 from fec.storage import Storage
 
 # A bucket answers in 50-100 ms.
 _READERS: Final = 16
+# Of an image, each of its faces has these.
+_IMAGE: Final = pa.schema(
+    [tables.schema(VerifiedFace).field(n) for n in ("image_id", "image_sha256", "image_likeness")]
+)
+_CROP: Final = tables.schema(VerifiedFace).field("crop_likeness")
+_LATER: Final = (*(field for field in _IMAGE if field.name != "image_id"), _CROP)
 _COLUMNS: Final = [name for name in tables.schema(CollectedFace).names if name != "shard"] + ["outcome"]
 _DIGESTED: Final = ("face_id", "outcome", "crop_name", "crop_sha256")
 # Rows that are Python objects at a time.
@@ -31,12 +37,15 @@ class VerifiedFaces:
     """The faces of a split. ``ok``: those (CollectedFace) that are ok, sorted by (shard, face_id).
 
     ``ids``: the ids of the faces that are ok, in the order of ``ok``, and then those of the others.
-    ``outcomes``: how many came to each outcome.
+    ``outcomes``: how many came to each outcome. ``images``: image_id, image_sha256 and image_likeness of the fetched
+    images, sorted by image_id; ``crops``: the crop_likeness of those that are ok, in their order.
     """
 
     ok: pa.Table
     ids: pa.Array
     outcomes: Mapping[str, int]
+    images: pa.Table
+    crops: pa.ChunkedArray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,17 +62,24 @@ def verified_faces(manifests: Iterable[pa.Table]) -> VerifiedFaces:
     """The faces of tables of VerifiedFace, one a shard in the order of the shards."""
     ok = [tables.schema(CollectedFace).empty_table()]
     others = [pa.array([], pa.string())]
+    images, crops = [_IMAGE.empty_table()], [pa.array([], _CROP.type)]
     outcomes = Counter[str]()
-    for shard, table in enumerate(manifests):
+    for shard, manifest in enumerate(manifests):
+        table = _with_later_columns(manifest)
+        fetched = table.select(_IMAGE.names).filter(pc.is_valid(table["image_sha256"]))
+        images.append(fetched.group_by(_IMAGE.names, use_threads=False).aggregate([]).select(_IMAGE.names))
         good = pc.equal(table["outcome"], str(FaceOutcome.OK))
         faces = table.filter(good).sort_by("face_id")
         faces = faces.append_column("shard", pa.array(np.full(len(faces), shard, dtype=np.int32)))
+        crops += faces[_CROP.name].chunks
         ok.append(faces.select(tables.schema(CollectedFace).names).cast(tables.schema(CollectedFace)))
         others += table["face_id"].filter(pc.invert(good)).chunks
         outcomes.update({count["values"]: count["counts"] for count in table["outcome"].value_counts().to_pylist()})
         tables.release_memory()
     kept = pa.concat_tables(ok)
-    return VerifiedFaces(kept, pa.concat_arrays(kept["face_id"].chunks + others), dict(sorted(outcomes.items())))
+    ids = pa.concat_arrays(kept["face_id"].chunks + others)
+    by_id = pa.concat_tables(images).sort_by("image_id")
+    return VerifiedFaces(kept, ids, dict(sorted(outcomes.items())), by_id, pa.chunked_array(crops, _CROP.type))
 
 
 def advice(path: str, step: str) -> str:
@@ -78,12 +94,21 @@ def _manifest(storage: Storage, split: str, shard: int, digest: str) -> pa.Table
     path = f"{layout.faces_dir(split, shard)}/{layout.FACES_TABLE}"
     try:
         with tables.parquet_file(pa.BufferReader(storage.read(path))) as file:
-            table = file.read(_COLUMNS, use_threads=False)
+            there = [field.name for field in _LATER if field.name in file.schema_arrow.names]
+            table = file.read(_COLUMNS + there, use_threads=False)
             found = tables.verified_digest(_rows(table))
     except (OSError, KeyError, pa.ArrowInvalid):
         raise RunFailed(advice(path, "faces")) from None
     if found != digest:
         raise RunFailed(advice(path, "faces"))
+    return table
+
+
+def _with_later_columns(table: pa.Table) -> pa.Table:
+    """The table with all of _LATER; what an earlier version did not write is null."""
+    for field in _LATER:
+        if field.name not in table.schema.names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from components.collect.duplicates import Leaking, leaking, repeated_in
 from components.collect.parameters import Parameters
-from components.collect.selection import PLANNED, Selection, select
+from components.collect.selection import PLANNED, Choice, Selection, select
 from components.collect.verified import VerifiedFaces, advice, read_verified
 from fec import layout, tables
 from fec.done import Done, read_markers, write_done
 from fec.errors import RunFailed
-from fec.funnel import Funnel, Outcomes, funnel_path
+from fec.funnel import Funnel, Leaks, Outcomes, Repeated, funnel_path
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.progress import event
 from fec.rows import FACE_COLUMNS, CollectedFace, CollectedTriplet
@@ -26,27 +27,35 @@ from fec.storage import Storage
 from fec.tables import ROW_GROUP
 
 
-def collect(
-    storage: Storage,
-    parameters: Parameters,
-    manifests: Sequence[str],
-    images: int,
-    image_outcomes: Mapping[str, int],
-    fingerprint: str,
-) -> Done:
-    """Write ``collect/<split>/`` from the faces' manifests; see ``components.collect.step.run``.
+@dataclass(frozen=True)
+class Inputs:
+    """What the steps before have left.
 
-    ``manifests`` are the digests of theirs, a shard each, ``images`` those of the plan, ``image_outcomes`` what
-    became of them.
+    Digests of the faces' ``manifests``, a shard each, and of those of ``evaluation`` (None: not verified, or not to be
+    looked at); how many ``images`` the plan has, and what became of them.
     """
+
+    manifests: Sequence[str]
+    evaluation: Sequence[str] | None
+    images: int
+    image_outcomes: Mapping[str, int]
+
+
+def collect(storage: Storage, parameters: Parameters, inputs: Inputs, fingerprint: str) -> Done:
+    """Write ``collect/<split>/`` from the faces' manifests; see ``components.collect.step.run``."""
     p = parameters
     path = f"{layout.plan_dir(p.split)}/triplets.parquet"
-    verified = read_verified(storage, p.split, manifests)
+    verified = read_verified(storage, p.split, inputs.manifests)
+    again = repeated_in(verified, p.alike)
+    leaks = None
+    if inputs.evaluation is not None:
+        leaks = leaking(verified, read_verified(storage, layout.EVAL, inputs.evaluation), p.alike)
     tables.release_memory()
+    leaky = np.zeros(len(verified.ok), bool) if leaks is None else leaks.faces
     try:
         batches = tables.read_batches(storage, path, PLANNED)
-        good = len(verified.ok)
-        selection = select(batches, verified.ids, good, p.seed, p.triplets_per_record_shard, p.record_shards)
+        choice = Choice(verified.ids, leaky, p.drop_leaks)
+        selection = select(batches, choice, p.seed, p.triplets_per_record_shard, p.record_shards)
     except (OSError, pa.ArrowInvalid):
         raise RunFailed(advice(path, "plan")) from None
     if selection.unknown:
@@ -54,25 +63,28 @@ def collect(
             f"{path} names {selection.unknown:,} faces that no manifest of the faces step has, so it is of another "
             "run: delete the marker beside it and run the pipeline again"
         )
-    counted = funnel(selection, verified, images, image_outcomes)
-    return _write(storage, p.split, selection, verified.ok, counted, fingerprint)
+    counted = funnel(selection, verified, inputs, again)
+    if leaks is not None:
+        counted = replace(counted, leaks=Leaks(**vars(leaks.counts), triplets=selection.leaking, dropped=p.drop_leaks))
+    return _write(storage, p.split, Collected(selection, verified.ok, leaks), counted, fingerprint)
 
 
-def funnel(selection: Selection, verified: VerifiedFaces, images: int, image_outcomes: Mapping[str, int]) -> Funnel:
+def funnel(selection: Selection, verified: VerifiedFaces, inputs: Inputs, again: Repeated) -> Funnel:
     """What was lost where."""
     types = np.bincount(selection.type, minlength=4).tolist()
     return Funnel(
-        images=images,
-        fetched=image_outcomes.get(str(ImageOutcome.FETCHED), 0),
+        images=inputs.images,
+        fetched=inputs.image_outcomes.get(str(ImageOutcome.FETCHED), 0),
         faces=len(verified),
         faces_ok=len(verified.ok),
         triplets=selection.planned,
         triplets_ok=selection.surviving,
         records=len(selection),
         record_shards=selection.record_shards,
-        no_consensus=selection.surviving - len(selection),
+        no_consensus=selection.undecided,
         types={str(kind): types[kind] for kind in (1, 2, 3)},
-        outcomes=Outcomes(dict(image_outcomes), dict(verified.outcomes)),
+        outcomes=Outcomes(dict(inputs.image_outcomes), dict(verified.outcomes)),
+        repeated=again,
     )
 
 
@@ -111,11 +123,20 @@ def _parts(faces: pa.Table, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
         yield faces.take(pa.array(rows[start : start + ROW_GROUP]))
 
 
-def _write(
-    storage: Storage, split: str, selection: Selection, faces: pa.Table, funnel: Funnel, fingerprint: str
-) -> Done:
+@dataclass(frozen=True)
+class Collected:
+    """What there is to write: the triplets, the ok faces (CollectedFace) and, of train, those that eval has as well."""
+
+    selection: Selection
+    faces: pa.Table
+    leaks: Leaking | None
+
+
+def _write(storage: Storage, split: str, collected: Collected, funnel: Funnel, fingerprint: str) -> Done:
+    selection, faces = collected.selection, collected.faces
     directory = layout.collect_dir(split)
     triplets_path, faces_path = f"{directory}/triplets.parquet", f"{directory}/{layout.FACES_TABLE}"
+    leaks_path = f"{directory}/{layout.LEAKS_TABLE}"
     # From here on the folder is unfinished, whatever an earlier run left in it.
     storage.delete(f"{directory}/{layout.DONE}")
     funnel_text = funnel.to_bytes()
@@ -125,6 +146,7 @@ def _write(
         _remove_stale_records(storage, split, digest=None)
         storage.delete(triplets_path)
         storage.delete(faces_path)
+        storage.delete(leaks_path)
         raise RunFailed(_where_they_went(split, funnel))
     used = np.flatnonzero(np.bincount(selection.faces.ravel(), minlength=len(faces)))
     digest = content_digest(selection, faces, used)
@@ -133,8 +155,13 @@ def _write(
         "triplets_sha256": tables.write_row_groups(storage, triplets_path, CollectedTriplet, selection.row_groups()),
         "faces_sha256": tables.write_row_groups(storage, faces_path, CollectedFace, _parts(faces, used)),
     }
+    if collected.leaks is None:
+        storage.delete(leaks_path)
+    else:
+        written["leaks_sha256"] = tables.write_table(storage, leaks_path, collected.leaks.table)
     event("collected", _summary(split, funnel), funnel=asdict(funnel))
-    details = {"funnel_sha256": hashlib.sha256(funnel_text).hexdigest(), **written}
+    dropped = funnel.leaks is not None and funnel.leaks.dropped
+    details = {"funnel_sha256": hashlib.sha256(funnel_text).hexdigest(), "drop_leaks": dropped, **written}
     return write_done(storage, directory, Done("collect", fingerprint, digest, funnel.counts, details))
 
 
@@ -161,7 +188,21 @@ def _summary(split: str, funnel: Funnel) -> str:
     return (
         f"{split}: {funnel.records:,} of {funnel.triplets:,} triplets become records "
         f"({funnel.faces_ok:,} of {funnel.faces:,} faces, {funnel.fetched:,} of {funnel.images:,} images)"
+        f"{_leaks(split, funnel)}"
     )
+
+
+def _leaks(split: str, funnel: Funnel) -> str:
+    """What of train eval has as well, in a sentence; "" for eval."""
+    leaks = funnel.leaks
+    if split != layout.TRAIN:
+        return ""
+    if leaks is None:
+        return "; eval's faces are not verified yet, so nobody looked whether train has the same"
+    if not leaks.faces:
+        return "; no face of train is known to be in eval"
+    fate = "left out" if leaks.dropped else "with one"
+    return f"; faces of train that eval has as well: {leaks.faces:,} (triplets {fate}: {leaks.triplets:,})"
 
 
 def _where_they_went(split: str, funnel: Funnel) -> str:
@@ -171,11 +212,13 @@ def _where_they_went(split: str, funnel: Funnel) -> str:
 
     refused = ImageOutcome.ADDRESS_NOT_ALLOWED in funnel.outcomes.images
     hint = ". If images are on a network of yours, name it with --allow-network" if refused else ""
+    leaks = funnel.leaks
+    dropped = f", and {leaks.triplets:,} are dropped since eval has their faces" if leaks and leaks.dropped else ""
     lost_images = losses(funnel.outcomes.images, ImageOutcome.FETCHED)
     lost_faces = losses(funnel.outcomes.faces, FaceOutcome.OK)
     return (
         f"no triplet of {split} is left to train on: of {funnel.images:,} images {funnel.fetched:,} were fetched "
         f"(lost: {lost_images}), of {funnel.faces:,} faces {funnel.faces_ok:,} verified (lost: {lost_faces}), of "
         f"{funnel.triplets:,} triplets {funnel.triplets_ok:,} survived, {funnel.no_consensus:,} of them without a "
-        f"consensus; see {funnel_path(split)}{hint}"
+        f"consensus{dropped}; see {funnel_path(split)}{hint}"
     )

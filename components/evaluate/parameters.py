@@ -8,7 +8,7 @@ from typing import Final
 from fec.parameters import StepParameters, parameter, root
 
 # Raise when the same model and records would give other figures, or the report is another page.
-VERSION: Final = 10
+VERSION: Final = 11
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from components.evaluate import charts
+from components.evaluate import charts, repeated
 from components.evaluate.about import About
 from components.evaluate.accuracy import CHANCE, Score
 from components.evaluate.answered import ShownTriplet
@@ -21,7 +21,7 @@ from components.evaluate.politeness import WINDOW, Times
 from components.evaluate.report_data import Shared, ShownCrop
 from fec.funnel import WHOLE, Funnel
 from fec.history import History
-from fec.layout import SPLITS
+from fec.layout import SPLITS, TRAIN
 from fec.thresholds import Kept
 
 # Vemulapalli & Agarwala (CVPR 2019): how often an average annotator picks the consensus on the FEC test set.
@@ -179,6 +179,7 @@ def page(content: Content) -> str:
     score, pixel_baseline = content.scores["overall"], content.pixel_baseline
     outcomes = [content.funnels[split].outcomes for split in SPLITS]
     values = {field.name: getattr(content, field.name) for field in fields(content)}
+    leaks = content.funnels[TRAIN].leaks
     template = _environment().get_template("page.html")
     return template.render(
         values,
@@ -188,6 +189,9 @@ def page(content: Content) -> str:
         answered_pixel_baseline=pixel_baseline.accuracy is not None and pixel_baseline.above_chance,
         few=score.count < FEW,
         leaked=content.shared.faces > 0,
+        looks_leaked=leaks is not None and leaks.faces > 0 and not leaks.dropped,
+        repeated_kinds=repeated.KINDS,
+        repeated_count=repeated.count,
         chance=CHANCE,
         average_rater=AVERAGE_RATER,
         papers_network=PAPERS_NETWORK,

@@ -31,13 +31,15 @@ def run(parameters: Parameters) -> str:
             f"the records of eval hold faces of {records.image_size} pixels, but run {parameters.run!r} was trained on "
             f"faces of {wanted}: run the datagen step of eval with that image size"
         )
+    collected = {split: _collected(storage, split) for split in SPLITS}
     fingerprint = identity.fingerprint(
         {
             **parameters.settings,
             "model": trained.digest,
             "training": trained.fingerprint,
             "records": list(records.digests),
-            "collected": {split: _collected(storage, split).digest for split in SPLITS},
+            "collected": {split: done.digest for split, done in collected.items()},
+            "funnels": {split: done.details.get("funnel_sha256") for split, done in collected.items()},
         }
     )
     directory = layout.report_dir(parameters.run)

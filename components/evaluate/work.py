@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from components.evaluate import accuracy, losses, raters, report, report_data
+from components.evaluate import accuracy, losses, raters, repeated, report, report_data
 from components.evaluate.about import about
 from components.evaluate.accuracy import CHANCE, Score
 from components.evaluate.answered import mistakes, some_right
@@ -21,7 +21,7 @@ from fec import layout, model_card
 from fec.done import Done, write_done
 from fec.funnel import read_funnel
 from fec.history import read_history
-from fec.layout import SPLITS
+from fec.layout import SPLITS, TRAIN
 from fec.progress import event
 from fec.record_files import RecordFiles
 from fec.storage import Storage
@@ -46,6 +46,8 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     metrics = _metrics(parameters.run, scores, agreement, rated, pixel_baseline, shared) | {
         "faces": len(found.embeddings),
         "funnel": {split: funnels[split].stages for split in SPLITS},
+        "repeated": {split: repeated.values(funnels[split].repeated) for split in SPLITS},
+        "leaks": repeated.values(funnels[TRAIN].leaks),
     }
     page = report.page(
         report.Content(

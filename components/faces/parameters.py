@@ -10,7 +10,7 @@ from typing import Final
 from fec.parameters import StepParameters, group, parameter, root, split
 
 # Raise when the same parameters and originals come out differently, so that everything is made again.
-VERSION: Final = 2
+VERSION: Final = 3
 
 # Known here so that a wrong name is refused before OpenCV is imported; a test holds it against detectors/.
 DETECTORS: Final = ("yunet", "faced", "none")
@@ -63,6 +63,9 @@ class Parameters(StepParameters, step="faces", version=VERSION):
     )
     max_pixels: int = parameter("pixels above which an image is not decoded", default=100_000_000, at_least=1)
     min_crop_size: int = parameter("pixels a crop must have on its shorter side", default=16, at_least=1)
+    keep_rejected: bool = parameter(
+        "store the crops that are rejected as well, whole, below rejected/, where no later step looks", default=False
+    )
     crop_quality: int = parameter("JPEG quality of the crops", default=95, at_least=1, at_most=100)
     workers: int = parameter(
         "processes; 0: one for each core this process may use",

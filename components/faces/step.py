@@ -93,7 +93,8 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
     ):
         for todo in work:
             shard, directory = todo.pending.shard, layout.faces_dir(p.split, todo.pending.shard)
-            known = earlier(storage, directory, todo.before, todo.basis)
+            # A rejected crop that is to be kept is one of the picture's, not of what is stored of it.
+            known = None if p.keep_rejected else earlier(storage, directory, todo.before, todo.basis)
             result = shards.verify(
                 storage, p.split, shard, planned[shard], todo.fingerprint, verifiers, progress, known
             )

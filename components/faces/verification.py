@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -17,6 +17,7 @@ import numpy as np
 from components.faces.detectors import Detector, Found
 from components.faces.geometry import crop_place, cut, within
 from components.faces.judging import SURE, judge, pose, stands, turned, turned_box
+from components.faces.likeness import likeness
 from components.faces.parameters import Parameters
 from fec.boxes import Box
 from fec.codecs import jpeg
@@ -45,10 +46,11 @@ class WantedFace:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A face's row, and its crop as JPEG if it is to be kept."""
+    """A face's row, and its crop as JPEG if it is to be kept, as a face or, ``rejected``, to be looked at."""
 
     face: VerifiedFace
     crop: bytes | None = None
+    rejected: bytes | None = None
 
 
 def verify_image(
@@ -75,8 +77,10 @@ def verify_image(
         detail = "decoding it takes more memory than a picture of --max-pixels"
         return [rejected(face, FaceOutcome.UNREADABLE, detail, detector.name) for face in wanted]
 
+    look = likeness(picture.rgb, picture.orientation)
+
     def verified(rgb: RGB, orientation: int) -> list[Verdict]:
-        view = _View(rgb, picture.icc, orientation, picture.orientation)
+        view = _View(rgb, picture.icc, orientation, picture.orientation, look)
         return [_verify_face(view, face, criteria, detector) for face in wanted]
 
     seen = verified(upright(picture.rgb, picture.orientation), picture.orientation)
@@ -93,12 +97,13 @@ def rejected(face: WantedFace, outcome: FaceOutcome, detail: str, detector: str,
 
 @dataclass(frozen=True)
 class _View:
-    """A decoded picture, its profile, the EXIF orientation it was turned by, and the one its file asks for."""
+    """A decoded picture, its profile, the EXIF orientation it was turned by and the one its file asks for, its look."""
 
     rgb: RGB
     icc: bytes
     orientation: int
     exif_orientation: int
+    likeness: bytes | None
 
 
 def _verify_face(view: _View, face: WantedFace, criteria: Parameters, detector: Detector) -> Verdict:
@@ -113,26 +118,39 @@ def _verify_face(view: _View, face: WantedFace, criteria: Parameters, detector: 
         "crop_right": place.right,
         "crop_top": place.top,
         "crop_bottom": place.bottom,
+        "image_likeness": view.likeness,
     }
     if min(place.width, place.height) < 1:
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, "the box holds no pixel", detector.name, **columns)
     crop = to_srgb(cut(view.rgb, place), view.icc)
-    columns["blur"] = blur(crop)
+    columns |= {"blur": blur(crop), "crop_likeness": likeness(crop)}
     if min(place.width, place.height) < criteria.min_crop_size:
         detail = f"crop of {place.width}x{place.height} pixels, wanted {criteria.min_crop_size} a side"
         columns["thumbnail"] = _thumbnail(crop)
-        return rejected(face, FaceOutcome.BOX_TOO_SMALL, detail, detector.name, **columns)
+        small = rejected(face, FaceOutcome.BOX_TOO_SMALL, detail, detector.name, **columns)
+        return _kept_rejected(small, crop, criteria)
 
     outcome, detail, found = _judged(crop, within(face.box, place, width, height), criteria, detector)
     if found is not None:
         columns |= _found_columns(found, place.width, place.height)
     if outcome not in _KEPT_AT_SOME_THRESHOLD:
-        return rejected(face, outcome, detail, detector.name, **columns, thumbnail=_thumbnail(crop))
+        other = rejected(face, outcome, detail, detector.name, **columns, thumbnail=_thumbnail(crop))
+        return _kept_rejected(other, crop, criteria)
     encoded = encode_jpeg(crop, criteria.crop_quality)
     if outcome is not FaceOutcome.OK:
-        return rejected(face, outcome, detail, detector.name, **columns, thumbnail=thumbnail_of(encoded))
+        doubtful = rejected(face, outcome, detail, detector.name, **columns, thumbnail=thumbnail_of(encoded))
+        return _kept_rejected(doubtful, crop, criteria)
     columns |= {"crop_name": face.crop_name, "crop_sha256": hashlib.sha256(encoded).hexdigest()}
     return Verdict(_row(face, outcome, detail, detector.name, **columns), encoded)
+
+
+def _kept_rejected(verdict: Verdict, crop: RGB, criteria: Parameters) -> Verdict:
+    """The verdict on a rejected crop, with all of the crop if such are to be kept."""
+    if not criteria.keep_rejected:
+        return verdict
+    encoded = encode_jpeg(crop, criteria.crop_quality)
+    row = replace(verdict.face, rejected_sha256=hashlib.sha256(encoded).hexdigest())
+    return Verdict(row, rejected=encoded)
 
 
 def _judged(

@@ -6,7 +6,8 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypeVar
 
 from components.faces.rejudging import Earlier, rejudged
@@ -77,7 +78,7 @@ def verify(
         # From here on the folder is unfinished, whatever an earlier run with other parameters left in it.
         storage.delete(f"{directory}/{layout.DONE}")
         faces: list[VerifiedFace] = []
-        for done in _replayed(journal, fingerprint, storage, directory, by_image):
+        for done in _replayed(journal, fingerprint, partial(_is_stored, storage, split, shard), by_image):
             del by_image[done[0].image_id]
             faces += _counted(done, progress)
         for image_id in [name for name in by_image if images[name].outcome is not ImageOutcome.FETCHED]:
@@ -97,7 +98,9 @@ def verify(
             for verdict in verdicts:
                 if verdict.crop is not None:
                     storage.write(f"{directory}/{verdict.face.crop_name}", verdict.crop, durable=False)
-            return [verdict.face for verdict in verdicts]
+                if verdict.rejected is not None:
+                    storage.write(_rejected_path(split, shard, verdict.face), verdict.rejected, durable=False)
+            return [replace(verdict.face, image_sha256=images[verdict.face.image_id].sha256) for verdict in verdicts]
 
         as_stored = sorted((images[name] for name in by_image), key=lambda image: (image.segment, image.offset or 0))
         for done in overlapped(put, verifiers.map(overlapped(task, as_stored))):
@@ -111,6 +114,10 @@ def verify(
             tables.from_rows(faces, VerifiedFace),
         )
         _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
+        kept = {_rejected_path(split, shard, face) for face in faces if face.rejected_sha256}
+        for entry in list(storage.list(layout.rejected_dir(split, shard))):
+            if entry.path not in kept:
+                storage.delete(entry.path)
     digest = tables.verified_digest((face.face_id, face.outcome, face.crop_name, face.crop_sha256) for face in faces)
     counts = {"images": len({face.image_id for face in faces}), "faces": len(faces)}
     return Result(digest, counts | Counter(str(face.outcome) for face in faces), table_sha256)
@@ -134,8 +141,7 @@ def _by_image(
 def _replayed(
     journal: Journal,
     fingerprint: str,
-    storage: Storage,
-    directory: str,
+    is_stored: Callable[[VerifiedFace], bool],
     by_image: Mapping[str, Sequence[WantedFace]],
 ) -> Iterator[list[VerifiedFace]]:
     """The faces of each image a killed run has finished, if their crops are stored as it said."""
@@ -147,7 +153,7 @@ def _replayed(
     for row in journal.rows[1:]:
         faces = [from_values(VerifiedFace, value) for value in row["faces"]]
         image_id = faces[0].image_id
-        if image_id not in seen and all(_crop_is_stored(storage, directory, face) for face in faces):
+        if image_id not in seen and all(is_stored(face) for face in faces):
             seen.add(image_id)
             yield faces
 
@@ -157,22 +163,34 @@ def _rejudged(
 ) -> Iterator[list[VerifiedFace]]:
     """The faces of each image that need not be verified anew to be held against a higher threshold."""
     for image_id in [name for name in by_image if name in earlier.by_image]:
-        faces = rejudged(earlier.by_image[image_id], threshold, lambda face: _stored_crop(storage, directory, face))
+        faces = rejudged(
+            earlier.by_image[image_id],
+            threshold,
+            lambda face: _stored(storage, f"{directory}/{face.crop_name}", face.crop_sha256),
+        )
         if faces is not None:
             yield faces
 
 
-def _crop_is_stored(storage: Storage, directory: str, face: VerifiedFace) -> bool:
-    return face.crop_name is None or _stored_crop(storage, directory, face) is not None
+def _is_stored(storage: Storage, split: str, shard: int, face: VerifiedFace) -> bool:
+    """Whether what is to be stored of a face is there."""
+    crop, rejected = f"{layout.faces_dir(split, shard)}/{face.crop_name}", _rejected_path(split, shard, face)
+    return (face.crop_name is None or _stored(storage, crop, face.crop_sha256) is not None) and (
+        face.rejected_sha256 is None or _stored(storage, rejected, face.rejected_sha256) is not None
+    )
 
 
-def _stored_crop(storage: Storage, directory: str, face: VerifiedFace) -> bytes | None:
-    """The crop of a face, if it is the one its row tells of."""
+def _rejected_path(split: str, shard: int, face: VerifiedFace) -> str:
+    return layout.rejected_crop(split, shard, str(face.outcome), face.face_id)
+
+
+def _stored(storage: Storage, path: str, sha256: str | None) -> bytes | None:
+    """A crop, if it is the one that a face's row tells of."""
     try:
-        crop = storage.read(f"{directory}/{face.crop_name}")
+        crop = storage.read(path)
     except FileNotFoundError:
         return None
-    return crop if hashlib.sha256(crop).hexdigest() == face.crop_sha256 else None
+    return crop if hashlib.sha256(crop).hexdigest() == sha256 else None
 
 
 def _without_image(face: WantedFace, image: StoredImage, verifiers: Verifiers) -> VerifiedFace:

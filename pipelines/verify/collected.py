@@ -15,7 +15,7 @@ from fec import layout
 from fec.done import Done
 from fec.funnel import Funnel
 from fec.outcomes import FaceOutcome, ImageOutcome
-from fec.rows import FACE_COLUMNS, CollectedFace, CollectedTriplet
+from fec.rows import FACE_COLUMNS, CollectedFace, CollectedTriplet, LeakingFace
 from fec.storage import Storage
 from pipelines.verify import stored
 from pipelines.verify.crops import Verified
@@ -25,17 +25,19 @@ from pipelines.verify.planned import Planned, wrong_labels
 
 _TRIPLETS: Final = "triplets.parquet"
 _FUNNEL: Final = "funnel.json"
+_LEAKS_DIGEST: Final = "leaks_sha256"
 _DIGESTS: Final = {_TRIPLETS: "triplets_sha256", layout.FACES_TABLE: "faces_sha256", _FUNNEL: "funnel_sha256"}
 
 
 @dataclass(frozen=True)
 class Collection:
     """The triplets in the order of the records (CollectedTriplet) and the faces they use
-    (CollectedFace), as collect wrote them."""
+    (CollectedFace), as collect wrote them; ``dropped`` are the ids of faces it left out since eval has them."""
 
     done: Done
     triplets: pa.Table
     faces: pa.Table
+    dropped: pa.Array
 
 
 def check(
@@ -65,7 +67,8 @@ def read(storage: Storage, split: str, findings: Findings) -> Collection | None:
         findings.absent.append(f"collected triplets of {split}")
         return None
     whole = True
-    for name, digest in _DIGESTS.items():
+    digests = _DIGESTS | ({layout.LEAKS_TABLE: _LEAKS_DIGEST} if _LEAKS_DIGEST in done.details else {})
+    for name, digest in digests.items():
         found = stored.sha256(storage, f"{directory}/{name}")
         if isinstance(found, Fault):
             findings.add([found])
@@ -80,7 +83,18 @@ def read(storage: Storage, split: str, findings: Findings) -> Collection | None:
     if isinstance(triplets, Fault) or isinstance(faces, Fault):
         findings.add(table for table in (triplets, faces) if isinstance(table, Fault))
         return None
-    return Collection(done, triplets, faces)
+    dropped = _dropped(storage, directory, done)
+    if isinstance(dropped, Fault):
+        findings.add([dropped])
+        return None
+    return Collection(done, triplets, faces, dropped)
+
+
+def _dropped(storage: Storage, directory: str, done: Done) -> pa.Array | Fault:
+    if not done.details.get("drop_leaks") or _LEAKS_DIGEST not in done.details:
+        return pa.array([], pa.string())
+    leaks = stored.table(storage, f"{directory}/{layout.LEAKS_TABLE}", LeakingFace)
+    return leaks if isinstance(leaks, Fault) else leaks["face_id"].combine_chunks()
 
 
 def _wrong_triplets(path: str, collected: Collection) -> Iterator[Fault]:
@@ -97,7 +111,7 @@ def _wrong_triplets(path: str, collected: Collection) -> Iterator[Fault]:
 
 
 def _not_as_planned(path: str, collected: Collection, planned: Planned, verified: Verified) -> Iterator[Fault]:
-    """A triplet is collected if and only if it has a consensus and its three faces are ok."""
+    """A triplet is collected if and only if it has a consensus and its three faces are ok and not dropped as leaks."""
     if planned.triplets is None:
         return
     plan, kept = planned.triplets, collected.triplets
@@ -112,6 +126,7 @@ def _not_as_planned(path: str, collected: Collection, planned: Planned, verified
     if not verified.complete:
         return
     ok = verified.faces["face_id"].filter(pc.equal(verified.faces["outcome"], FaceOutcome.OK))
+    ok = ok.filter(pc.invert(pc.is_in(ok, collected.dropped)))
     surviving = plan["odd_one_out"].is_valid()
     for name in FACE_COLUMNS:
         surviving = pc.and_(surviving, pc.is_in(plan[name], ok))

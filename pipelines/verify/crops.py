@@ -25,7 +25,16 @@ from pipelines.verify.originals import Originals
 from pipelines.verify.planned import Planned
 
 # All but the boxes and the small pictures of what was rejected.
-_COLUMNS: Final = ("face_id", "image_id", "outcome", "confidence", "detector", "crop_name", "crop_sha256")
+_COLUMNS: Final = (
+    "face_id",
+    "image_id",
+    "outcome",
+    "confidence",
+    "detector",
+    "crop_name",
+    "crop_sha256",
+    "rejected_sha256",
+)
 _CROP: Final = "cropped@"
 # Crops a thread is given at a time.
 _PORTION: Final = 64
@@ -46,11 +55,15 @@ class Verified:
 
 @dataclass(frozen=True)
 class _Shard:
-    """What a shard's folder holds: its marker, its manifest, the names of its crops; or why it cannot be said."""
+    """What a shard's folder holds: its marker, its manifest, the names of its crops; or why it cannot be said.
+
+    ``rejected`` are the paths of rejected crops that were kept.
+    """
 
     done: Done | Fault | None
     faces: pa.Table | Fault | None = None
     crops: frozenset[str] = frozenset()
+    rejected: frozenset[str] = frozenset()
 
 
 def check(storage: Storage, split: str, planned: Planned, originals: Originals, findings: Findings) -> Verified:
@@ -70,6 +83,7 @@ def check(storage: Storage, split: str, planned: Planned, originals: Originals, 
                 findings.add(_of_another_run(directory, holds.done, holds.faces))
                 findings.add(_not_as_planned(directory, shard, holds.faces, planned, originals))
                 findings.add(_strays(directory, holds))
+                findings.add(_other_rejected(storage, split, shard, holds))
                 found.append(holds.faces.append_column("shard", pa.array(np.full(len(holds.faces), shard, np.int32))))
             progress.advance()
     findings.progress(split, "crops", planned.num_shards - len(unfinished), planned.num_shards)
@@ -93,7 +107,8 @@ def _read(storage: Storage, split: str, shard: int) -> _Shard:
     if isinstance(faces, pa.Table) and done.details.get("table_sha256") not in (None, stored.sha256(storage, path)):
         faces = Fault(path, "spoiled, or of another run than its marker")
     names = (entry.path.removeprefix(f"{directory}/") for entry in storage.list(directory))
-    return _Shard(done, faces, frozenset(name for name in names if name.startswith(_CROP)))
+    rejected = frozenset(entry.path for entry in storage.list(layout.rejected_dir(split, shard)))
+    return _Shard(done, faces, frozenset(name for name in names if name.startswith(_CROP)), rejected)
 
 
 def _of_another_run(directory: str, done: Done, faces: pa.Table) -> Iterator[Fault]:
@@ -144,6 +159,22 @@ def _strays(directory: str, holds: _Shard) -> Iterator[Fault]:
     named = set(holds.faces["crop_name"].to_pylist()) if isinstance(holds.faces, pa.Table) else set()
     for name in sorted(holds.crops - named):
         yield Fault(f"{directory}/{name}", f"a crop that {layout.FACES_TABLE} does not name")
+
+
+def _other_rejected(storage: Storage, split: str, shard: int, holds: _Shard) -> Iterator[Fault]:
+    """Rejected crops that are not as the manifest names them."""
+    assert isinstance(holds.faces, pa.Table)
+    kept = holds.faces.filter(pc.is_valid(holds.faces["rejected_sha256"]))
+    columns = (kept[name].to_pylist() for name in ("outcome", "face_id", "rejected_sha256"))
+    named = {
+        layout.rejected_crop(split, shard, outcome, face): sha256
+        for outcome, face, sha256 in zip(*columns, strict=True)
+    }
+    for path in sorted(holds.rejected - named.keys()):
+        yield Fault(path, f"a rejected crop that {layout.FACES_TABLE} does not name")
+    for path, sha256 in named.items():
+        if fault := _spoiled_crop(storage, path, sha256):
+            yield fault
 
 
 def _read_crops(storage: Storage, split: str, faces: pa.Table, findings: Findings) -> None:

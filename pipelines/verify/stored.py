@@ -50,8 +50,11 @@ def marker(
 
 
 def table(storage: Storage, path: str, row: type[Any], columns: Sequence[str] | None = None) -> pa.Table | Fault:
-    """The table at ``path``, all of which is read and must be of ``row`` (fec.rows); ``columns`` of it, or all."""
-    schema = tables.schema(row)
+    """The table at ``path``, all of which is read and must be of ``row`` (fec.rows); ``columns`` of it, or all.
+
+    Of those that came later an older table lacks some; where they are asked for they are null.
+    """
+    schema, earlier = tables.schema(row), tables.earlier_schema(row)
     try:
         found = tables.read_table(storage, path)
         found.validate(full=True)
@@ -59,9 +62,13 @@ def table(storage: Storage, path: str, row: type[Any], columns: Sequence[str] | 
         return Fault(path, "missing")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         return Fault(path, f"cannot be read ({_one_line(error)})")
-    if not (found.schema.equals(schema) or found.schema.equals(tables.earlier_schema(row))):
+    known = pa.schema([field for field in schema if field.name in earlier.names or field.name in found.schema.names])
+    if not found.schema.equals(known):
         return Fault(path, f"has other columns than {', '.join(schema.names)}")
-    return found.select(columns or found.schema.names).combine_chunks()
+    for name in columns or ():
+        if name not in known.names:
+            found = found.append_column(schema.field(name), pa.nulls(len(found), schema.field(name).type))
+    return found.select(columns or known.names).combine_chunks()
 
 
 def sha256(storage: Storage, path: str) -> str | Fault:

@@ -66,11 +66,11 @@ def body(spec: Any) -> Any:
 
 def test_the_splits_are_prepared_side_by_side_in_the_graph_and_one_after_the_other_in_time(spec: Any) -> None:
     tasks = body(spec)
-    for name, split, others in (("plan", "train", "num_eval_shards"), ("plan-2", "eval", "num_train_shards")):
+    for name, split, others in (("plan", "eval", "num_train_shards"), ("plan-2", "train", "num_eval_shards")):
         given = tasks[name].inputs.parameters
         assert given["split"].runtime_value.constant.string_value == split
         assert given["other_shards"].component_input_parameter == others
-    assert list(tasks["plan-2"].dependent_tasks) == [loop_named(spec, "train data: download, check faces")]
+    assert list(tasks["plan-2"].dependent_tasks) == [loop_named(spec, "eval data: download, check faces")]
     records = {loop_named(spec, f"{split} data: write records") for split in ("train", "eval")}
     assert records < set(tasks["train"].dependent_tasks)
 
@@ -113,8 +113,8 @@ def test_artifacts_make_a_lineage_from_the_triplets_to_the_report(spec: Any) -> 
     }
     taken = body(spec)["evaluate"].inputs.artifacts
     assert taken["trained_model"].task_output_artifact.producer_task == "train"
-    assert taken["triplets"].task_output_artifact.producer_task == "collect-2"
-    assert body(spec)["train"].inputs.artifacts["triplets"].task_output_artifact.producer_task == "collect"
+    assert taken["triplets"].task_output_artifact.producer_task == "collect"
+    assert body(spec)["train"].inputs.artifacts["triplets"].task_output_artifact.producer_task == "collect-2"
 
 
 def test_every_input_is_typed_described_and_has_a_default_but_data_and_root(spec: Any) -> None:

@@ -46,13 +46,17 @@ class Scene:
     """Which faces there are and what became of them; faces are numbered.
 
     Two faces lie in one image. ``outcomes`` names the faces that are not ok, ``lost`` the images that were not
-    fetched. ``triplets`` are (faces, type, votes, consensus).
+    fetched. ``triplets`` are (faces, type, votes, consensus). ``pictures`` has the SHA-256 and the look of images, and
+    ``crops`` the look of faces' crops; others have none.
     """
 
     faces: int = 40
     triplets: Sequence[tuple[tuple[int, int, int], int, tuple[int, ...], int | None]] = ()
     outcomes: Mapping[int, FaceOutcome] = field(default_factory=dict)
     lost: Mapping[int, ImageOutcome] = field(default_factory=dict)
+    pictures: Mapping[int, tuple[str, bytes | None]] = field(default_factory=dict)
+    crops: Mapping[int, bytes] = field(default_factory=dict)
+    host: str = "photos.example"
 
     @staticmethod
     def of(count: int, faces: int = 40, **what: Any) -> Scene:
@@ -67,7 +71,7 @@ class Scene:
         return Scene(faces, triplets, **what)
 
     def url(self, face: int) -> str:
-        return f"http://photos.example/{face // 2}.jpg"
+        return f"http://{self.host}/{face // 2}.jpg"
 
     def box(self, face: int) -> Box:
         return Box(0.1, 0.4 + face / 1000, 0.2, 0.7)
@@ -103,7 +107,10 @@ def write(root: Path, scene: Scene, split: str = layout.TRAIN, shards: int = 2) 
             box.top,
             box.bottom,
         )
+        sha256, look = scene.pictures.get(face // 2, (None, None))
+        row = replace(row, image_sha256=sha256, image_likeness=look)
         if scene.outcome(face) is FaceOutcome.OK:
+            row = replace(row, crop_likeness=scene.crops.get(face))
             name = identity.crop_name(url, box)
             storage.write(f"{layout.faces_dir(split, shard)}/{name}", crop(face))
             digest = hashlib.sha256(crop(face)).hexdigest()

@@ -26,6 +26,7 @@ from components.train.examples import read_examples
 from components.train.input_pipeline import Faces
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
+from fec.funnel import Leaks, Repeated
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.record_files import record_files
 from fec.storage import open_storage
@@ -104,6 +105,26 @@ def test_a_leak_is_the_first_thing_said(shared: Shared, said: str, unsaid: str) 
     text = report.page(replace(content("plain"), shared=shared))
     assert said in text
     assert unsaid not in text
+
+
+LEAKS = Leaks(same_bytes=12, alike=34, faces=56, triplets=78, dropped=False)
+
+
+@pytest.mark.parametrize(
+    ("leaks", "said"),
+    [
+        (None, ("eval had not been verified", ">?<")),
+        (LEAKS, (">12<", ">34<", ">56<", "78 of train", "--set collect.drop_leaks=true", "56 of train&#8217;s faces")),
+        (replace(LEAKS, dropped=True), ("The 78 triplets of train with such a face were left out",)),
+    ],
+)
+def test_the_same_photograph_under_several_urls_is_told(leaks: Leaks | None, said: tuple[str, ...]) -> None:
+    plain = content("plain")
+    train = replace(plain.funnels["train"], leaks=leaks, repeated=Repeated(901, 902, 903))
+    text = report.page(replace(plain, funnels={**plain.funnels, "train": train}))
+    for words in (*said, ">901<", ">902<", ">903<"):
+        assert words in text
+    assert ("the accuracy says less of new faces" in text) is (leaks == LEAKS)
 
 
 def test_every_outcome_has_a_meaning_on_the_page() -> None:

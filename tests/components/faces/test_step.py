@@ -1,5 +1,6 @@
 """The faces step on planned and downloaded photographs."""
 
+import hashlib
 import io
 import json
 import os
@@ -110,6 +111,37 @@ def test_crops_lie_under_their_published_names(tmp_path: Path, parameters: Param
     assert height == pytest.approx((bottom - top) * 1.15, abs=2)
 
 
+def rejected_files(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in (root / "rejected").rglob("*.jpg")}
+
+
+def test_rejected_crops_are_kept_whole_and_apart_where_that_is_asked_for(
+    tmp_path: Path, parameters: Parameters
+) -> None:
+    storage = downloaded(tmp_path, trouble())
+    run(replace(parameters, keep_rejected=True))
+    crops = {row["face_id"]: row for row in rows(storage) if row["crop_left"] is not None and row["crop_name"] is None}
+    assert {(row["outcome"]) for row in crops.values()} == {"no_face", "box_too_small"}
+    assert rejected_files(tmp_path) == {f"rejected/train/0/{row['outcome']}-{id}.jpg" for id, row in crops.items()}
+    for id, row in crops.items():
+        data = (tmp_path / f"rejected/train/0/{row['outcome']}-{id}.jpg").read_bytes()
+        assert hashlib.sha256(data).hexdigest() == row["rejected_sha256"]
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.size == (row["crop_right"] - row["crop_left"], row["crop_bottom"] - row["crop_top"])
+    faces = {path.name for path in (tmp_path / "train/0").glob("cropped@*")}
+    run(parameters)
+    assert rejected_files(tmp_path) == set()
+    assert {path.name for path in (tmp_path / "train/0").glob("cropped@*")} == faces
+    assert {row["rejected_sha256"] for row in rows(storage)} == {None}
+
+
+def test_a_higher_threshold_keeps_whole_what_it_rejects(tmp_path: Path, parameters: Parameters) -> None:
+    downloaded(tmp_path, trouble())
+    run(replace(parameters, keep_rejected=True))
+    run(replace(parameters, keep_rejected=True, min_confidence=0.95))
+    assert sum("low_confidence-" in path for path in rejected_files(tmp_path)) == len(PEOPLE)
+
+
 def test_the_marker_counts_outcomes(tmp_path: Path, parameters: Parameters) -> None:
     storage = downloaded(tmp_path, trouble())
     run(parameters)
@@ -160,7 +192,8 @@ def test_workers_and_groups_make_no_difference(tmp_path: Path) -> None:
 
 
 def start(parameters: Parameters) -> "subprocess.Popen[bytes]":
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in vars(parameters).items()]
+    given = {name.replace("_", "-"): value for name, value in vars(parameters).items()}
+    options = [f"--{name}={value}" for name, value in given.items() if not isinstance(value, bool)]
     return subprocess.Popen([sys.executable, "-m", "components.faces", *options], cwd=ROOT, stderr=subprocess.DEVNULL)
 
 

@@ -55,7 +55,7 @@ def test_the_longest_way_counts_drivers_and_executors(graph: object, pods: int, 
 
 
 def test_the_pipeline_does_side_by_side_what_need_not_wait(tmp_path: Path) -> None:
-    """The eval split is planned and fetched while the records of train are written."""
+    """The train split is planned and fetched while the records of eval are written."""
     compiler.Compiler().compile(pipeline(CompileOptions()), str(tmp_path / "fec.yaml"))
     before, a_split, after = 1 + 1 + 2, 2 + 2 * 2, 2 + 2 + 2
     assert longest_chain(tmp_path / "fec.yaml") == before + a_split + 2 + a_split + 2 + 2 + 2 + after

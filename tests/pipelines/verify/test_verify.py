@@ -14,6 +14,7 @@ import pytest
 
 from components.collect import step as collect
 from components.datagen import step as datagen
+from components.faces import step as faces
 from fec import identity, layout
 from fec.errors import ConfigurationError
 from fec.layout import SPLITS
@@ -467,6 +468,29 @@ def test_what_is_not_finished_is_said_once_a_step_and_is_no_fault(root: Path) ->
     text = report.as_text(findings)
     assert "not finished: originals of eval (1 of 2)" in text
     assert "crops of eval, collected triplets of eval" in text
+
+
+def test_rejected_crops_that_were_kept_are_read(root: Path) -> None:
+    faces.run(faces.Parameters(str(root), "train", workers=1, keep_rejected=True))
+    assert said(findings_of(root).faults) == ""
+    kept = one(root, "rejected/train/*/*.jpg")
+    flip(kept)
+    (kept.parent / "another.jpg").write_bytes(b"")
+    told = said(findings_of(root).faults)
+    folder = kept.parent.relative_to(root)
+    assert f"{folder}/{kept.name}: not the crop that faces.parquet was written for" in told
+    assert f"{folder}/another.jpg: a rejected crop that faces.parquet does not name" in told
+
+
+def test_triplets_that_were_dropped_since_eval_has_their_faces_are_not_missed(root: Path) -> None:
+    # The demo's portraits are of three people, so that nearly all of train is in eval; few crops are nearly equal.
+    collect.run(collect.Parameters(str(root), "train", record_shards=RECORD_SHARDS, drop_leaks=True, alike=4))
+    shutil.rmtree(root / "records")
+    funnel = json.loads((root / "collect/train/funnel.json").read_text())
+    assert funnel["leaks"]["triplets"] > 0 < funnel["records"]
+    assert said(findings_of(root).faults) == ""
+    flip(root / "collect/train/leaks.parquet")
+    assert "collect/train/leaks.parquet: spoiled, or of another run than its marker" in said(findings_of(root).faults)
 
 
 def test_records_without_a_marker_are_read_and_not_finished(root: Path) -> None:

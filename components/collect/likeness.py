@@ -1,0 +1,92 @@
+"""Which of many pictures look nearly the same: pairs of 256 bits that differ in few.
+
+If two differ in at most 31 bits, one of their sixteen words of 16 bits is the same but for at most one bit. So
+only pairs with such a word are compared: a few in a thousand of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.collect.parameters import MOST_ALIKE
+
+Looks: TypeAlias = NDArray[np.uint64]
+"""[n, 4]: the 256 bits of n pictures, as the faces step stores them."""
+
+_WORDS: Final = 16
+# Pairs compared at a time.
+_AT_A_TIME: Final = 1 << 18
+
+
+def looks(stored: Sequence[bytes]) -> Looks:
+    """The bits of what is stored, 32 bytes each."""
+    return np.frombuffer(b"".join(stored), np.uint64).reshape(-1, 4)
+
+
+def nearest(some: Looks, others: Looks, within: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each of ``some`` the place of the one of ``others`` that looks most like it, and the bits they differ in.
+
+    -1 and -1 where none differs in at most ``within`` bits (0 to MOST_ALIKE); of equally near ones the first.
+    """
+    distinct, first = np.unique(others, axis=0, return_index=True)
+    wanted, inverse = np.unique(some, axis=0, return_inverse=True)
+    best = np.full(len(wanted), (MOST_ALIKE + 1) * (len(others) + 1), np.int64)
+    for rows, at, bits in _pairs(wanted, distinct, within):
+        np.minimum.at(best, rows, bits * (len(others) + 1) + first[at])
+    bits, place = np.divmod(best, len(others) + 1)
+    place[bits > MOST_ALIKE] = bits[bits > MOST_ALIKE] = -1
+    return place[inverse.ravel()], bits[inverse.ravel()]
+
+
+def repeated(some: Looks, owners: NDArray[np.int64], within: int) -> NDArray[np.bool_]:
+    """Which of ``some`` differ in at most ``within`` bits from another of another owner (a number each)."""
+    distinct, inverse = np.unique(some, axis=0, return_inverse=True)
+    inverse = inverse.ravel()
+    lowest, highest = np.full(len(distinct), np.iinfo(np.int64).max), np.full(len(distinct), -1)
+    np.minimum.at(lowest, inverse, owners)
+    np.maximum.at(highest, inverse, owners)
+    found = lowest != highest
+    for rows, at, _ in _pairs(distinct, distinct, within, once=True):
+        other = (lowest[rows] != lowest[at]) | (highest[rows] != highest[at])
+        found[rows[other]] = found[at[other]] = True
+    return np.asarray(found[inverse])
+
+
+def _pairs(
+    some: Looks, others: Looks, within: int, *, once: bool = False
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows of ``some``, rows of ``others`` and the bits they differ in, at most ``within``; a pair may come again.
+
+    ``once``: where both are the same, each pair one way round only, and none of a row with itself.
+    """
+    ours, theirs = (values.view(np.uint16).reshape(-1, _WORDS) for values in (some, others))
+    flips = [np.uint16(0), *(np.uint16(1 << bit) for bit in range(16))]
+    for word in range(_WORDS):
+        order = np.argsort(theirs[:, word], kind="stable")
+        starts = np.searchsorted(theirs[order, word], np.arange((1 << 16) + 1))
+        for flip in flips:
+            keys = (ours[:, word] ^ flip).astype(np.int64)
+            counts = starts[keys + 1] - starts[keys]
+            for rows in _portions(counts):
+                repeats = counts[rows]
+                row = np.repeat(rows, repeats)
+                offset = np.arange(len(row)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+                at = order[np.repeat(starts[keys[rows]], repeats) + offset]
+                if once:
+                    forward = at > row
+                    row, at = row[forward], at[forward]
+                bits = np.bitwise_count(some[row] ^ others[at]).sum(axis=1, dtype=np.int64)
+                near = bits <= within
+                yield row[near], at[near], bits[near]
+
+
+def _portions(counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Rows with a count, so many at a time that their counts come to about _AT_A_TIME."""
+    rows = np.flatnonzero(counts)
+    ends = np.cumsum(counts[rows])
+    for portion in range(int(ends[-1]) // _AT_A_TIME + 1 if len(ends) else 0):
+        yield rows[(ends > portion * _AT_A_TIME) & (ends <= (portion + 1) * _AT_A_TIME)]
