@@ -30,6 +30,8 @@ from pipelines.t2t.component import t2t_datagen, t2t_train
 
 ABOUT = "Google's Facial Expression Comparison dataset, from its lists of URLs to a trained embedding."
 
+# Before what was compiled, in the pipeline's description.
+COMPILED_WITH = "Compiled with: "
 # The parameters without a default, as long as nobody says where the images are.
 IMAGES = ("data_image", "train_image", "evaluate_image")
 T2T_HPARAMS = "percep_similarity_triplet_emb_tiny"
@@ -96,6 +98,11 @@ def pipeline(compiled: CompileOptions) -> Any:
             data_image, train_image = compiled.data_image, compiled.train_image
             evaluate_image = compiled.evaluate_image
 
+        def shown(task: Any, name: str) -> None:
+            """The name on the engine's pages; the local runner tells tasks by it, and keeps its own."""
+            if compiled.placement:
+                task.set_display_name(name)
+
         def on_data_nodes(task: Any, step: str, prepare: Any = data_task, image: Any = data_image) -> None:
             cpu, memory = form[f"{step}_cpu"], form[f"{step}_memory"]
             asked = RESOURCES[step]
@@ -115,6 +122,7 @@ def pipeline(compiled: CompileOptions) -> Any:
                 options=options,
             )
             on_data_nodes(planned, "plan", plan_task)
+            shown(planned, f"{split} data: plan")
             if after is not None:
                 planned.after(after)
             elif compiled.placement:
@@ -134,6 +142,7 @@ def pipeline(compiled: CompileOptions) -> Any:
                     options=options,
                 )
                 on_data_nodes(fetched, "download")
+                shown(fetched, "download")
                 verified = faces(
                     root=root,
                     split=split,
@@ -144,14 +153,17 @@ def pipeline(compiled: CompileOptions) -> Any:
                     options=options,
                 )
                 on_data_nodes(verified, "faces")
+                shown(verified, "check faces")
             collected = collect(root=root, split=split, seed=seed, max_groups=max_groups, options=options)
             collected.after(verified)
             on_data_nodes(collected, "collect")
+            shown(collected, f"{split} data: keep what survived")
             with dsl.ParallelFor(
                 collected.outputs["Output"], name=f"{split} data: write records", parallelism=compiled.parallelism
             ) as record_group:
                 written = datagen(root=root, split=split, group=record_group, image_size=image_size, options=options)
                 on_data_nodes(written, "datagen")
+                shown(written, "write records")
             return verified, written, collected.outputs["triplets"]
 
         with _ended_by_a_summary(root, data_image, compiled):
@@ -192,13 +204,21 @@ def pipeline(compiled: CompileOptions) -> Any:
                     options=options,
                 )
                 on_data_nodes(last, "evaluate", evaluate_task, evaluate_image)
+                shown(last, "evaluate, write the report")
         return None if compiled.exit_handler else last.outputs["Output"]
 
-    fec.__doc__ = described(ABOUT, descriptions(), "The report's path; with trainer t2t, the run's name.")
+    fec.__doc__ = described(about(compiled), descriptions(), "The report's path; with trainer t2t, the run's name.")
     made = deduplicate(dsl.pipeline(name="fec")(fec))
     if compiled.placement and not compiled.has_images:
         require(made, IMAGES)
     return shorten_channels(made) if compiled.placement else made
+
+
+def about(compiled: CompileOptions) -> str:
+    """What the pipeline does, what a run must be given, and what was compiled: all that the engine's pages show."""
+    images = "" if compiled.has_images else ", and the three images"
+    compiled_with = f" {COMPILED_WITH}{compiled.described}" if compiled.has_images else ""
+    return f"{ABOUT} To be filled in: root, train_csv, eval_csv{images}. Guide: docs/cluster.md.{compiled_with}"
 
 
 def _checked_by_plan(compiled: CompileOptions) -> list[str]:
@@ -216,6 +236,8 @@ def _ended_by_a_summary(root: Any, image: Any, options: CompileOptions) -> conte
         return contextlib.nullcontext()
     summarized = summarize(root=root)
     summary_task(summarized, options, image)
+    if options.placement:
+        summarized.set_display_name("summary of the run")
     handler: contextlib.AbstractContextManager[Any] = dsl.ExitHandler(summarized, name="run")
     return handler
 

@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
     compile_options = command.parameters_from(CompileOptions, options)
     _check(options, compile_options)
 
+    from pipelines.graph.option_words import wrong_secret
     from pipelines.kubeflow import submit
     from pipelines.kubeflow.controller import advice
     from pipelines.kubeflow.endpoint import connect
@@ -75,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         submission = _submission(options, compile_options, Path(folder))
         submit.check_names(submission)
+        if wrong := wrong_secret(submission.service_account):
+            raise ConfigurationError(f"--run-service-account {submission.service_account!r}: {wrong}")
         endpoint = connect(access)
         if said := advice(access.kube_context):
             event("advice", said)
@@ -122,14 +125,16 @@ def _submission(options: argparse.Namespace, compile_options: CompileOptions, fo
     from pipelines.graph import limits, runtime_parameters
     from pipelines.graph.compiled import mounts, read_spec
     from pipelines.kubeflow.submit import Submission
-    from pipelines.pipeline import ABOUT, IMAGES
+    from pipelines.pipeline import COMPILED_WITH, IMAGES
 
     package = Path(options.package_file or folder / "fec_pipeline.yaml")
     if not options.package_file:
         if not any(word.startswith(tuple(f"{name}=" for name in IMAGES)) for word in options.parameters):
             compile_options.check_images()
         _compile(compile_options, package)
-    declared = runtime_parameters.declared(read_spec(package))
+    spec = read_spec(package)
+    said = str(spec["pipelineInfo"].get("description", ""))
+    declared = runtime_parameters.declared(spec)
     parameters = runtime_parameters.parse(options.parameters, declared)
     check_values(parameters, model=declared["model"].default if "model" in declared else RunParameters.model)
     whole = {name: parameter.default for name, parameter in declared.items()} | parameters
@@ -144,8 +149,8 @@ def _submission(options: argparse.Namespace, compile_options: CompileOptions, fo
         experiment=options.experiment,
         run_name=options.run_name,
         service_account=options.run_service_account,
-        about=f"{ABOUT} To be filled in: root, train_csv and eval_csv; all else has a default. Docs: docs/cluster.md",
-        version_about="" if options.package_file else compile_options.described,
+        about=said.partition(COMPILED_WITH)[0].strip(),
+        version_about=said.partition(COMPILED_WITH)[2],
     )
 
 

@@ -17,7 +17,7 @@ from google.protobuf import json_format
 CHANNEL: Final = "pipelinechannel--"
 _SPACES: Final = re.compile(" {2,}")
 # Names of the shell line that starts a component, which every task carries several times.
-_SHORTER: Final = {"ephemeral_component.py": "c.py", "program_path": "p", "\n\n": "\n"}
+_SHORTER: Final = {"ephemeral_component.py": "c.py", "program_path": "p", " > ": ">"}
 
 
 def deduplicate(pipeline: Any) -> Any:
@@ -156,7 +156,7 @@ def _merged_a_component(spec: Any) -> bool:
 
 def _shorter(shell: str) -> str:
     """The shell line that writes a component's source to a file and runs it, in fewer bytes."""
-    shell = _SPACES.sub(" ", shell)
+    shell = ";".join(filter(None, _SPACES.sub(" ", shell).split("\n")))
     for long, short in _SHORTER.items():
         shell = shell.replace(long, short)
     return shell

@@ -1,18 +1,18 @@
 """What is fixed when the pipeline is compiled: the shape of the run, and the defaults of its form."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from components.form import CLUSTER, refuse_options
-from components.placement import TPU_RESOURCE, check_accelerator, check_devices, wrong_image, wrong_name
+from components.placement import TPU_RESOURCE, check_accelerator, check_devices
 from components.plan.parameters import refuse_groups
 from fec.errors import ConfigurationError
 from fec.images import REGISTRY, TAG, image
 from fec.layout import MAX_GROUPS
 from fec.parameters import Checked, fields, parameter
+from pipelines.graph import option_words
 from pipelines.graph.accelerators import Accelerator, accelerator
+from pipelines.graph.option_words import IMAGES, Volume
 from pipelines.image_build.pinned import read_pinned, refuse_pinned
 
 # A loop of more iterations comes near the limits of the engine's own bookkeeping (about 1 MiB a run).
@@ -24,52 +24,6 @@ TRAINERS = (KERAS, T2T)
 
 # A year: for a task whose attempts may take as long as they like.
 ENDLESS = 365 * 24 * 3600
-IMAGES = ("data", "train", "evaluate")
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A ``pvc`` or a ``secret`` of this name, mounted at ``path``."""
-
-    kind: str
-    name: str
-    path: str
-
-
-def _name(text: str) -> str:
-    return "expected a name without spaces" if any(character.isspace() for character in text) else ""
-
-
-def _tag(text: str) -> str:
-    return _name(text) if text else "expected a name"
-
-
-def _images(given: Iterable[str]) -> str:
-    for text in given:
-        name, equals, reference = text.partition("=")
-        if not equals or name not in IMAGES or wrong_image(reference):
-            return f"{text!r}: expected NAME=REFERENCE, NAME one of {', '.join(IMAGES)}"
-    return ""
-
-
-def _pull_secrets(given: Iterable[str]) -> str:
-    return next((f"{name!r}: {wrong}" for name in given if (wrong := wrong_name(name))), "")
-
-
-def _volumes(given: Iterable[str]) -> str:
-    for text in given:
-        kind, _, rest = text.partition(":")
-        name, _, path = rest.partition(":")
-        if kind not in ("pvc", "secret") or wrong_name(name) or not path.startswith("/"):
-            return f"{text!r}: expected pvc:NAME:/PATH or secret:NAME:/PATH"
-    return ""
-
-
-def _environment(given: Iterable[str]) -> str:
-    for text in given:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*=.*", text, re.DOTALL):
-            return f"{text!r}: expected NAME=VALUE"
-    return ""
 
 
 @dataclass(frozen=True)
@@ -118,13 +72,15 @@ class CompileOptions(Checked):
     topology: str = parameter(help="of a TPU, such as 2x4", default="")
     spot: bool = parameter(help="run the data steps on spot nodes of GKE", default=False)
     registry: str = parameter(
-        help="where the images are, as fec images build was told (else FEC_REGISTRY)", default=REGISTRY, refuse=_name
+        help="where the images are, as fec images build was told (else FEC_REGISTRY)",
+        default=REGISTRY,
+        refuse=option_words.wrong_registry,
     )
-    tag: str = parameter(help="of the images (else FEC_TAG)", default=TAG, refuse=_tag)
+    tag: str = parameter(help="of the images (else FEC_TAG)", default=TAG, refuse=option_words.wrong_tag)
     image: tuple[str, ...] = parameter(
         help=f"NAME=REFERENCE of one image, NAME one of {', '.join(IMAGES)}: data=ghcr.io/me/fec-data@sha256:… say",
         default=(),
-        refuse=_images,
+        refuse=option_words.wrong_images,
     )
     images: str = parameter(
         help="file with the images by digest, as fec images build --push --images FILE wrote it",
@@ -132,14 +88,16 @@ class CompileOptions(Checked):
         refuse=refuse_pinned,
     )
     pull_secret: tuple[str, ...] = parameter(
-        help="a Kubernetes Secret with which the images are pulled", default=(), refuse=_pull_secrets
+        help="a Kubernetes Secret with which the images are pulled", default=(), refuse=option_words.wrong_secrets
     )
     volume: tuple[str, ...] = parameter(
         help="pvc:NAME:/PATH or secret:NAME:/PATH, mounted in every task: for weights or keys",
         default=(),
-        refuse=_volumes,
+        refuse=option_words.wrong_volumes,
     )
-    env: tuple[str, ...] = parameter(help="NAME=VALUE in every task's environment", default=(), refuse=_environment)
+    env: tuple[str, ...] = parameter(
+        help="NAME=VALUE in every task's environment", default=(), refuse=option_words.wrong_environment
+    )
     shm_gib: int = parameter(
         help="GiB of memory at most for /dev/shm of training, 0: the engine's 64 MiB", default=2, at_least=0
     )
@@ -157,6 +115,7 @@ class CompileOptions(Checked):
         help="a Kubernetes Secret whose AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL tasks get as "
         "environment, for an s3 root",
         default="",
+        refuse=option_words.wrong_secret,
     )
     options: dict[str, Any] = parameter(
         "the default of the form's options, by step, such as faces.crop_quality=90",
@@ -236,7 +195,8 @@ class CompileOptions(Checked):
             and getattr(self, field.name) != field.default
         ]
         names = dict.fromkeys((self.data_image, self.train_image, self.evaluate_image))
-        return ", ".join([*names, *changed, *(f"{step} options" for step in self.options)])
+        of_steps = (f"{step}.{name}={value}" for step, given in self.options.items() for name, value in given.items())
+        return ", ".join([*names, *changed, *of_steps])
 
     @property
     def _given_images(self) -> dict[str, str]:

@@ -66,6 +66,8 @@ def check_names(submission: Submission) -> None:
         if not name.strip() or len(name) > MAX_NAME:
             shown = name if len(name) <= MAX_NAME else f"{name[:20]}…"
             raise ConfigurationError(f"{what} {shown!r}: expected a name of at most {MAX_NAME} characters")
+        if not name.isprintable():
+            raise ConfigurationError(f"{what} {name!r}: there is a line break or another control character in it")
 
 
 def version_name(package: Path) -> str:

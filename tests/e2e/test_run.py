@@ -114,7 +114,7 @@ from kfp import local
 from pipelines.pipeline import pipeline
 from pipelines.graph.options import CompileOptions
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[1])
-options = CompileOptions(retries=0, registry="ghcr.io/me", volume=("pvc:shared:/",))
+options = CompileOptions(retries=0, registry="ghcr.io/me", volume=("pvc:shared:/data",))
 pipeline(options)(**json.loads(sys.argv[2]))
 """
 

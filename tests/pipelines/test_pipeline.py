@@ -86,6 +86,22 @@ def test_the_loops_say_what_they_do(spec: Any) -> None:
     assert shown == {f"{split} data: {work}" for split in ("train", "eval") for work in works}
 
 
+def test_every_box_says_what_it_does(spec: Any) -> None:
+    shown = {name: task.task_info.name for name, task in body(spec).items() if not task.WhichOneof("iterator")}
+    assert shown == {
+        "plan": "train data: plan",
+        "plan-2": "eval data: plan",
+        "collect": "train data: keep what survived",
+        "collect-2": "eval data: keep what survived",
+        "train": "train",
+        "evaluate": "evaluate, write the report",
+    }
+    inner = [spec.components[task.component_ref.name] for task in body(spec).values() if task.WhichOneof("iterator")]
+    boxes = {box.task_info.name for component in inner for box in component.dag.tasks.values()}
+    assert boxes == {"download", "check faces", "write records"}
+    assert {task.task_info.name for task in spec.root.dag.tasks.values()} == {"run", "summary of the run"}
+
+
 def test_every_step_is_defined_once(spec: Any) -> None:
     steps = ["collect", "datagen", "download", "evaluate", "faces", "plan", "summarize", "train"]
     assert sorted(spec.deployment_spec["executors"].keys()) == [f"exec-{step}" for step in steps]
@@ -276,6 +292,14 @@ def test_without_places_and_summary_nothing_is_left_to_the_platform_but_time(tmp
         ({"retries": -1}, "expected at least 0"),
         ({"trainer": "torch"}, "expected one of keras, t2t"),
         ({"tag": ""}, "expected a name"),
+        ({"tag": "v 1"}, "expected a name"),
+        ({"registry": "https://ghcr.io/me"}, "expected a registry, such as ghcr.io/me"),
+        ({"registry": "ghcr.io/Me"}, "expected a registry"),
+        ({"secret": "Not_A_Name"}, "secret 'Not_A_Name'"),
+        ({"volume": ("pvc:a:/b", "pvc:c:/b")}, "something mounted at /b"),
+        ({"volume": ("pvc:a:/tmp",)}, "something mounted at /tmp"),
+        ({"volume": ("pvc:a:/b:ro",)}, "expected pvc:NAME:/PATH"),
+        ({"env": ("A=1", "A=2")}, "A is given twice"),
         ({"image": ("serve=a",)}, "NAME one of data, train, evaluate"),
         ({"image": ("data=Not A Name",)}, "expected NAME=REFERENCE"),
         ({"volume": ("disk:a:/b",)}, "expected pvc:NAME:/PATH"),

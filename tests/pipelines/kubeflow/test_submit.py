@@ -162,8 +162,21 @@ def test_a_recurring_run_is_one_at_a_time_and_made_once(
 
 def test_the_pages_say_what_the_pipeline_does_and_what_was_compiled(server: PipelinesServer) -> None:
     assert fec("--endpoint", server.url, *REGISTRY, "--tag", "v1", "--spot", *PARAMETERS) == 0
-    assert "train_csv" in server.pipelines[0]["description"]
+    said = server.pipelines[0]["description"]
+    assert said.startswith("Google's Facial Expression Comparison dataset")
+    assert said.endswith("To be filled in: root, train_csv, eval_csv. Guide: docs/cluster.md.")
     assert server.runs[0]["description"] == "ghcr.io/me/fec-data:v1, ghcr.io/me/fec-train:v1, spot=True"
+
+
+def test_a_compiled_file_says_itself_what_was_compiled(server: PipelinesServer, tmp_path: Path) -> None:
+    path = str(tmp_path / "fec.yaml")
+    options = CompileOptions(registry="ghcr.io/me", accelerator="nvidia-l4", options={"faces": {"crop_quality": "90"}})
+    compiler.Compiler().compile(pipeline_func=pipeline(options), package_path=path)
+    assert fec("--endpoint", server.url, "-f", path, *PARAMETERS) == 0
+    said = server.runs[0]["description"]
+    assert said.startswith("ghcr.io/me/fec-data:latest, ghcr.io/me/fec-train:latest")
+    assert "accelerator=nvidia-l4" in said
+    assert "faces.crop_quality=90" in said
 
 
 def test_without_images_nothing_is_sent(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,6 +225,8 @@ def test_time_is_up_before_the_run_is(server: PipelinesServer, capsys: pytest.Ca
         ((*PARAMETERS, "--set", "faces.crop_qualty=90"), ["did you mean crop_quality?"]),
         *((tuple(given(values)), list(words)) for values, words in (*WRONG, *UNREADABLE)),
         (("--run-name", "x" * 300, *PARAMETERS), ["run name", "128"]),
+        (("--run-name", "a\nb", *PARAMETERS), ["run name", "control character"]),
+        (("--run-service-account", "Not A Name", *PARAMETERS), ["--run-service-account 'Not A Name'"]),
         (("--attempts", "2", *PARAMETERS), ["--attempts 2", "--wait"]),
         (("--attempts", "0", *PARAMETERS), ["--attempts 0"]),
         (("--every-hours", "6", "--wait", *PARAMETERS), ["--every-hours", "--wait"]),
