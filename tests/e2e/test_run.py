@@ -114,7 +114,7 @@ from kfp import local
 from pipelines.pipeline import pipeline
 from pipelines.graph.options import CompileOptions
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[1])
-options = CompileOptions(retries=0, registry="ghcr.io/me", volume=("pvc:shared:/data",))
+options = CompileOptions(retries=0, registry="ghcr.io/me", volume=(f"pvc:shared:{sys.argv[3]}",))
 pipeline(options)(**json.loads(sys.argv[2]))
 """
 
@@ -122,12 +122,12 @@ pipeline(options)(**json.loads(sys.argv[2]))
 def run_as_on_a_cluster(folder: Path, **arguments: Any) -> subprocess.CompletedProcess[str]:
     """The pipeline as it is compiled for a cluster, exit handler and all, in kfp.local."""
     return subprocess.run(
-        [sys.executable, "-c", CLUSTERS, str(folder), json.dumps(arguments)],
+        [sys.executable, "-c", CLUSTERS, str(folder), json.dumps(arguments), str(folder.parents[1])],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
         check=False,
-        env=os.environ | {"FEC_RUN": "fec-x7k2p", "FEC_SHARED": str(folder.parents[1])},
+        env=os.environ | {"FEC_RUN": "fec-x7k2p"},
     )
 
 
