@@ -64,11 +64,11 @@ def embedded(storage: Storage, files: RecordFiles, network: Any, batch_size: int
 
     with track("evaluate", files.triplets, "triplets") as progress:
         for path in files.paths:
-            for triplet, jpegs in _examples(storage, path):
+            for triplet, jpegs in examples_of(storage, path):
                 found.triplets.append(triplet)
                 for face, jpeg in zip(triplet.faces, jpegs, strict=True):
                     if face not in found.pixels:
-                        waiting[face] = rgb = _rgb(jpeg, files.image_size, path)
+                        waiting[face] = rgb = rgb_of(jpeg, files.image_size, path)
                         small = cv2.resize(rgb, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA)
                         found.pixels[face] = small.astype(np.uint8).ravel()
                         found.thumbnails[face] = thumbnail(jpeg, rgb)
@@ -89,7 +89,7 @@ def thumbnail(jpeg: bytes, rgb: NDArray[np.uint8]) -> bytes:
     return bytes(cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1])
 
 
-def _examples(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, Jpegs]]:
+def examples_of(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, Jpegs]]:
     """Every triplet of a record file with its faces' JPEG bytes."""
     with storage.local_copy(path) as local, local.open("rb") as file:
         try:
@@ -103,7 +103,7 @@ def _examples(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, Jpegs]
             raise RunFailed(f"{path}: {error}; delete it and run the datagen step again") from None
 
 
-def _rgb(jpeg: bytes, image_size: int, path: str) -> NDArray[np.uint8]:
+def rgb_of(jpeg: bytes, image_size: int, path: str) -> NDArray[np.uint8]:
     """A record's face, uint8 [size, size, 3]."""
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
     if pixels is None or pixels.shape != (image_size, image_size, 3):

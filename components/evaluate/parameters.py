@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from fec.layout import EVAL
 from fec.parameters import StepParameters, parameter, root
 
 # Raise when the same model and records would give other figures, or the report is another page.
-VERSION: Final = 11
+VERSION: Final = 12
+
+ALL: Final = "all"
 
 
 @dataclass(frozen=True)
@@ -18,3 +21,6 @@ class Parameters(StepParameters, step="evaluate", version=VERSION):
     root: str = root()
     run: str = parameter("name of the trained run, as the train step gave it", shapes_result=False, promoted=True)
     batch_size: int = parameter("faces embedded at a time", default=256, at_least=1, shapes_result=False)
+    embed: str = parameter(
+        "whose faces' embeddings are stored: of both splits, or of eval alone", default=ALL, choices=(ALL, EVAL)
+    )

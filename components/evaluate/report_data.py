@@ -62,9 +62,9 @@ def shared(storage: Storage) -> Shared:
     return Shared(len(both[0]), len(both[1]))
 
 
-def photographs(storage: Storage) -> dict[str, str]:
-    """The photograph of every face of eval's surviving triplets, by id."""
-    path = f"{layout.collect_dir(EVAL)}/{layout.FACES_TABLE}"
+def photographs(storage: Storage, split: str = EVAL) -> dict[str, str]:
+    """The photograph of every face of a split's surviving triplets, by id."""
+    path = f"{layout.collect_dir(split)}/{layout.FACES_TABLE}"
     table = tables.read_table(storage, path, columns=["image_id", "face_id"])
     return dict(zip(table["face_id"].to_pylist(), table["image_id"].to_pylist(), strict=True))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 
-from components.evaluate.parameters import Parameters
+from components.evaluate.parameters import ALL, Parameters
 from fec import identity, layout
 from fec.done import Done, finished, read_done
 from fec.errors import ConfigurationError, RunFailed
-from fec.layout import EVAL, SPLITS
-from fec.record_files import record_files
+from fec.layout import EVAL, SPLITS, TRAIN
+from fec.progress import event
+from fec.record_files import RecordFiles, record_files
 from fec.storage import Storage, open_storage
 
 __all__ = ["Parameters", "run"]
@@ -32,6 +33,7 @@ def run(parameters: Parameters) -> str:
             f"faces of {wanted}: run the datagen step of eval with that image size"
         )
     collected = {split: _collected(storage, split) for split in SPLITS}
+    train = _train_records(storage, wanted) if parameters.embed == ALL else None
     fingerprint = identity.fingerprint(
         {
             **parameters.settings,
@@ -40,6 +42,7 @@ def run(parameters: Parameters) -> str:
             "records": list(records.digests),
             "collected": {split: done.digest for split, done in collected.items()},
             "funnels": {split: done.details.get("funnel_sha256") for split, done in collected.items()},
+            "train_records": list(train.digests) if train is not None else [],
         }
     )
     directory = layout.report_dir(parameters.run)
@@ -48,8 +51,18 @@ def run(parameters: Parameters) -> str:
             raise ConfigurationError("TensorFlow is not installed: pip install 'fec[train]'")
         from components.evaluate.work import evaluate
 
-        evaluate(storage, parameters, records, fingerprint)
+        evaluate(storage, parameters, records, train, fingerprint)
     return f"{storage.root}/{directory}/report.html"
+
+
+def _train_records(storage: Storage, image_size: int) -> RecordFiles | None:
+    """The records of train, if they are all there and as the model takes them: a model may outlive them."""
+    try:
+        train = record_files(storage, TRAIN)
+    except RunFailed as error:
+        event("left_out", f"embeddings of eval's faces alone are stored: {error}", severity="WARNING")
+        return None
+    return train if train.image_size == image_size else None
 
 
 def _collected(storage: Storage, split: str) -> Done:

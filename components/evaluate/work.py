@@ -11,6 +11,7 @@ from typing import Any
 from components.evaluate import accuracy, losses, raters, repeated, report, report_data
 from components.evaluate.about import about
 from components.evaluate.accuracy import CHANCE, Score
+from components.evaluate.all_faces import store_embeddings
 from components.evaluate.answered import mistakes, some_right
 from components.evaluate.copies import copies
 from components.evaluate.embedding import embedded, load_network
@@ -28,9 +29,12 @@ from fec.storage import Storage
 from fec.thresholds import kept_by_threshold
 
 
-def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fingerprint: str) -> None:
-    """Do the step; see ``components.evaluate.step.run``."""
-    found = embedded(storage, records, load_network(storage, parameters.run), parameters.batch_size)
+def evaluate(
+    storage: Storage, parameters: Parameters, records: RecordFiles, train: RecordFiles | None, fingerprint: str
+) -> None:
+    """Do the step; see ``components.evaluate.step.run``. The faces of ``train`` are embedded too, if it is given."""
+    network = load_network(storage, parameters.run)
+    found = embedded(storage, records, network, parameters.batch_size)
     triplets = found.triplets
     left_out = accuracy.distances(triplets, found.embeddings)
     answers = accuracy.answers(left_out)
@@ -79,10 +83,11 @@ def evaluate(storage: Storage, parameters: Parameters, records: RecordFiles, fin
     storage.delete(f"{directory}/{layout.DONE}")
     storage.write(f"{directory}/metrics.json", numbers)
     storage.write(f"{directory}/report.html", page.encode())
+    stored = store_embeddings(storage, parameters.run, network, found, train, parameters.batch_size)
     model_card.note_accuracy(storage, parameters.run, _accuracy(metrics))
     counts = {name: score.count for name, score in scores.items()}
     digest = hashlib.sha256(numbers).hexdigest()
-    write_done(storage, directory, Done("evaluate", fingerprint, digest, counts))
+    write_done(storage, directory, Done("evaluate", fingerprint, digest, counts, {"embeddings_sha256": stored}))
     overall = scores["overall"]
     event(
         "evaluated",
