@@ -26,6 +26,7 @@ COMMANDS = (
     "threshold",
     "embed",
     "similar",
+    "compare",
 )
 
 

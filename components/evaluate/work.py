@@ -19,10 +19,10 @@ from components.evaluate.expressions import face_map, queries
 from components.evaluate.parameters import Parameters
 from components.evaluate.politeness import times
 from fec import layout, model_card
-from fec.done import Done, write_done
+from fec.done import Done, read_done, write_done
 from fec.funnel import read_funnel
 from fec.history import read_history
-from fec.layout import SPLITS, TRAIN
+from fec.layout import EVAL, SPLITS, TRAIN
 from fec.progress import event
 from fec.record_files import RecordFiles
 from fec.storage import Storage
@@ -87,7 +87,10 @@ def evaluate(
     model_card.note_accuracy(storage, parameters.run, _accuracy(metrics))
     counts = {name: score.count for name, score in scores.items()}
     digest = hashlib.sha256(numbers).hexdigest()
-    write_done(storage, directory, Done("evaluate", fingerprint, digest, counts, {"embeddings_sha256": stored}))
+    collected = read_done(storage, layout.collect_dir(EVAL))
+    assert collected is not None  # what run looked at
+    details = {"embeddings_sha256": stored, "collected": collected.digest}
+    write_done(storage, directory, Done("evaluate", fingerprint, digest, counts, details))
     overall = scores["overall"]
     event(
         "evaluated",
