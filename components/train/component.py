@@ -27,7 +27,7 @@ def train(
         triplets: What the records were made of.
         trained_model: The network, as model.keras.
         training_metrics: Loss and triplet accuracy at the end of training.
-        model: The network: tiny or base.
+        model: The network: tiny, base or fecnet.
         steps: Batches to train on; 0: by the triplets and the device.
         batch_size: Triplets in a batch, over all devices.
         learning_rate: At its highest; it falls to zero along a cosine; 0: by the set's size.

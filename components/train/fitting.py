@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from components.train.backbones import begin_with
 from components.train.checkpoints import Checkpoints, TrainingState
 from components.train.choice import Chosen
 from components.train.input_pipeline import Faces
@@ -42,10 +43,16 @@ class HeldOut:
     labels: NDArray[np.int32]
 
 
-def compiled(p: Parameters, chosen: Chosen, shape: Shape) -> Triplets:
-    """The network over triplets with its optimizer, whose rate rises over the warm-up and falls along a cosine."""
+def compiled(p: Parameters, chosen: Chosen, shape: Shape, weights: Path | None = None) -> Triplets:
+    """The network over triplets with its optimizer, whose rate rises over the warm-up and falls along a cosine.
+
+    ``weights``: of its backbone, where it has one.
+    """
     keras.utils.set_random_seed(p.seed % 2**32)
-    triplets = Triplets(MODELS[p.model](shape))
+    network = MODELS[p.model](shape)
+    if shape.backbone:
+        begin_with(network, weights, p.freeze_until)
+    triplets = Triplets(network)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0 if chosen.warmup_steps else chosen.learning_rate,
         chosen.steps - chosen.warmup_steps,

@@ -9,17 +9,21 @@ from typing import Any, Final
 import keras
 from keras import layers
 
+from components.train.backbones import features, normalised
+
 
 @dataclass(frozen=True)
 class Shape:
     """What a network is made for: faces of ``image_size`` pixels, ``embedding_size`` numbers out.
 
-    ``synchronized``: batch normalisation over all devices' faces, so that eight learn what one would.
+    ``synchronized``: batch normalisation over all devices' faces, so that eight learn what one would. ``backbone``: of
+    a network that has one, its name in ``keras.applications``.
     """
 
     image_size: int
     embedding_size: int = 16
     synchronized: bool = False
+    backbone: str = ""
 
 
 def tiny(shape: Shape) -> keras.Model:
@@ -46,7 +50,25 @@ def base(shape: Shape) -> keras.Model:
     return _embedded(faces, hidden, shape, "base")
 
 
-MODELS: Final[dict[str, Callable[[Shape], keras.Model]]] = {"tiny": tiny, "base": base}
+def fecnet(shape: Shape) -> keras.Model:
+    """The network of Vemulapalli & Agarwala (CVPR 2019, section 5), made for faces of 224 pixels, on any backbone.
+
+    A 1x1 convolution of 512, a dense block of 5 layers that each add 64, the average, 512 numbers, and the embedding.
+    The paper's backbone is FaceNet's NN2 up to inception 4e, which is no public Keras network.
+    """
+    faces = keras.Input((shape.image_size, shape.image_size, 3), name="faces")
+    pixels = normalised(faces, shape.backbone)
+    hidden = features(pixels, shape.backbone, shape.image_size, synchronized=shape.synchronized)
+    hidden = _convolution(hidden, 512, 1, "reduced", shape, side=1)
+    for layer in range(1, 6):
+        more = _convolution(hidden, 64, 1, f"dense{layer}", shape)
+        hidden = layers.Concatenate(name=f"dense{layer}_joined")([hidden, more])
+    hidden = layers.GlobalAveragePooling2D(name="averaged", dtype="float32")(hidden)
+    hidden = layers.Dense(512, activation="relu", name="fully_connected")(hidden)
+    return _unit(faces, hidden, shape, "fecnet")
+
+
+MODELS: Final[dict[str, Callable[[Shape], keras.Model]]] = {"tiny": tiny, "base": base, "fecnet": fecnet}
 
 
 def _scaled(shape: Shape) -> tuple[Any, Any]:
@@ -56,7 +78,10 @@ def _scaled(shape: Shape) -> tuple[Any, Any]:
 
 def _embedded(faces: Any, hidden: Any, shape: Shape, name: str) -> keras.Model:
     # In float32 whatever the rest is in: distances are differences of nearly equal numbers.
-    hidden = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(hidden)
+    return _unit(faces, layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(hidden), shape, name)
+
+
+def _unit(faces: Any, hidden: Any, shape: Shape, name: str) -> keras.Model:
     embedding = layers.Dense(shape.embedding_size, name="embedding", dtype="float32")(hidden)
     return keras.Model(faces, layers.UnitNormalization(name="unit", dtype="float32")(embedding), name=name)
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from components.train.backbone_names import refuse_backbone
 from fec.parameters import SEEDS, StepParameters, parameter, refuse_folder_name, root
 
 # Raise when the same records and parameters would give another model.
-VERSION: Final = 3
+VERSION: Final = 4
 
 # Known here so that a wrong name is refused before TensorFlow is imported; a test holds it against models.py.
-MODELS: Final = ("tiny", "base")
+MODELS: Final = ("tiny", "base", "fecnet")
+# Those that have a backbone, with the one they have unless told, and the sides of the faces they are made for.
+BACKBONES: Final = {"fecnet": "ResNet50"}
+IMAGE_SIZES: Final = {"fecnet": 224}
 AUTO: Final = "auto"
 AUGMENTATIONS: Final = ("none", "light", "strong")
 OPTIMIZERS: Final = ("adam", "sgd")
@@ -42,6 +46,25 @@ class Parameters(StepParameters, step="train", version=VERSION):
         f"how faces are changed: {', '.join(AUGMENTATIONS)}; auto: by the set's size and the steps",
         default=AUTO,
         choices=(AUTO, *AUGMENTATIONS),
+    )
+    image_size: int = parameter(
+        "side of the faces that the records must hold; 0: 224 for fecnet, any for the others",
+        default=0,
+        at_least=0,
+        at_most=1024,
+    )
+    backbone: str = parameter(
+        "of fecnet: the name of a network in keras.applications; by default ResNet50",
+        default="",
+        refuse=refuse_backbone,
+    )
+    backbone_weights: str = parameter(
+        "file, gs:// or s3:// address of the backbone's weights; by default it starts untrained",
+        default="",
+        shapes_result=False,  # what is in the file does
+    )
+    freeze_until: str = parameter(
+        "layer of the backbone up to which it is not trained, or all; by default all of it is trained", default=""
     )
     optimizer: str = parameter(" or ".join(OPTIMIZERS), default="adam", choices=OPTIMIZERS)
     weight_decay: float = parameter("of each step, decoupled from the gradient", default=0.0, at_least=0, at_most=1)

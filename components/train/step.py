@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
-from components.train.parameters import Parameters
+from components.train.parameters import BACKBONES, IMAGE_SIZES, Parameters
+from components.train.weights import fetched
 from fec import identity, layout
 from fec.done import finished
 from fec.errors import ConfigurationError
@@ -18,17 +20,38 @@ __all__ = ["Parameters", "run"]
 def run(parameters: Parameters) -> str:
     """Train, unless this very training is done; returns the run's name.
 
-    Raises ConfigurationError for values that make no sense or without TensorFlow, and RunFailed if a record
+    Raises ConfigurationError for values that make no sense, for records or weights that the network cannot
+    take, or without TensorFlow, and RunFailed if a record
     file is missing or spoiled (a model is never trained on half of the data unawares) or the loss overflows.
     """
-    storage = open_storage(parameters.root)
+    p = parameters
+    storage = open_storage(p.root)
     records = record_files(storage, TRAIN)
-    fingerprint = identity.fingerprint({"records": list(records.digests), **parameters.settings})
-    name = parameters.run or f"{parameters.model}-{fingerprint[:8]}"
-    if finished(storage, layout.model_dir(name), fingerprint) is None:
-        if importlib.util.find_spec("tensorflow") is None:
-            raise ConfigurationError("TensorFlow is not installed: pip install 'fec[train]'")
-        from components.train.work import train
+    _check_network(p, records.image_size)
+    with fetched(p.backbone_weights) as weights:
+        inputs: dict[str, Any] = {"records": list(records.digests), **p.settings}
+        if weights is not None:
+            inputs["backbone_weights"] = weights.sha256
+        fingerprint = identity.fingerprint(inputs)
+        name = p.run or f"{p.model}-{fingerprint[:8]}"
+        if finished(storage, layout.model_dir(name), fingerprint) is None:
+            if importlib.util.find_spec("tensorflow") is None:
+                raise ConfigurationError("TensorFlow is not installed: pip install 'fec[train]'")
+            from components.train.work import train
 
-        train(storage, parameters, records, name, fingerprint)
+            train(storage, p, records, name, fingerprint, weights)
     return name
+
+
+def _check_network(p: Parameters, image_size: int) -> None:
+    """Raises ConfigurationError for a network that cannot take what it is asked to."""
+    wanted = p.image_size or IMAGE_SIZES.get(p.model, image_size)
+    if wanted != image_size:
+        raise ConfigurationError(
+            f"model {p.model} is to see faces of {wanted} pixels, and the records hold {image_size}: run datagen with "
+            f"--image-size {wanted} (fec run --image-size {wanted}), or train with --image-size {image_size}"
+        )
+    asked = [name for name in ("backbone", "backbone_weights", "freeze_until") if getattr(p, name)]
+    if asked and p.model not in BACKBONES:
+        option = asked[0].replace("_", "-")
+        raise ConfigurationError(f"--{option}: model {p.model} has no backbone; {', '.join(BACKBONES)} has")

@@ -7,11 +7,11 @@ import json
 import os
 import re
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from components.train.parameters import Parameters
+from components.train.parameters import BACKBONES, Parameters
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Ours alone runs on another backend than a keras.json or the environment says.
@@ -30,6 +30,7 @@ from components.train.held_out import Parts, divide, owners_of
 from components.train.input_pipeline import Faces, batches
 from components.train.models import MODELS, Shape, Triplets
 from components.train.sampling import order
+from components.train.weights import Weights
 from fec import identity, layout, model_card
 from fec.done import Done, write_done
 from fec.errors import RunFailed
@@ -44,7 +45,14 @@ MODEL: Final = "model.keras"
 BEST: Final = "best.keras"
 
 
-def train(storage: Storage, parameters: Parameters, records: RecordFiles, run: str, fingerprint: str) -> None:
+def train(
+    storage: Storage,
+    parameters: Parameters,
+    records: RecordFiles,
+    run: str,
+    fingerprint: str,
+    weights: Weights | None = None,
+) -> None:
     """Train ``run`` and put it into ``models/<run>/``; see ``components.train.step.run``."""
     p = parameters
     tf.config.experimental.enable_op_determinism()
@@ -62,9 +70,10 @@ def train(storage: Storage, parameters: Parameters, records: RecordFiles, run: s
     workspace = f"{directory}/{begun[:16]}"
     folder = storage.workspace(workspace)
     checkpoints = Checkpoints(storage, f"{directory}/checkpoint", begun, folder)
-    shape = Shape(records.image_size, p.embedding_size, synchronized=on.replicas > 1)
+    backbone = p.backbone or BACKBONES.get(p.model, "")
+    shape = Shape(records.image_size, p.embedding_size, on.replicas > 1, backbone)
     with on.strategy.scope():
-        triplets, state = _restored(p, chosen, shape, checkpoints)
+        triplets, state = _restored(p, chosen, shape, checkpoints, weights)
     faces = Faces(examples.jpegs, records.image_size)
     held_out = HeldOut(examples.faces[parts.held_out], examples.labels[parts.held_out]) if len(parts.held_out) else None
     rows = parts.train[order(examples.labels[parts.train, 1], chosen.steps, p.batch_size, p.balance_cap, p.seed)]
@@ -73,7 +82,7 @@ def train(storage: Storage, parameters: Parameters, records: RecordFiles, run: s
         data = on.strategy.experimental_distribute_dataset(data)
     Fitting(triplets, state, checkpoints, p, chosen, held_out, faces).fit(data, on.strategy, folder / "logs")
     digest = _stored(triplets, state.history, checkpoints, folder, p, shape)
-    _put(storage, directory, folder, state.history, _about(p, records, chosen, on, parts, state.history))
+    _put(storage, directory, folder, state.history, _about(p, records, chosen, on, parts, state.history, weights))
     card = _card(storage, p, run, digest, records, len(examples.jpegs), state.history)
     storage.write(model_card.card_path(run), card.to_bytes())
     checkpoints.forget()
@@ -108,13 +117,16 @@ def _said(p: Parameters, chosen: Chosen, parts: Parts) -> str:
     )
 
 
-def _restored(p: Parameters, chosen: Chosen, shape: Shape, checkpoints: Checkpoints) -> tuple[Triplets, TrainingState]:
+def _restored(
+    p: Parameters, chosen: Chosen, shape: Shape, checkpoints: Checkpoints, weights: Weights | None
+) -> tuple[Triplets, TrainingState]:
     """The model as it was when training was interrupted, or as it is at the start."""
-    triplets = compiled(p, chosen, shape)
+    path = weights.path if weights is not None else None
+    triplets = compiled(p, chosen, shape, path)
     try:
         return triplets, checkpoints.restore(triplets)
     except SpoiledCheckpoint:
-        return compiled(p, chosen, shape), TrainingState()
+        return compiled(p, chosen, shape, path), TrainingState()
 
 
 def _stored(
@@ -124,7 +136,7 @@ def _stored(
     if p.ema:
         triplets.optimizer.finalize_variable_values(triplets.trainable_variables)
     # In a plain one, whatever the devices were.
-    network = MODELS[p.model](Shape(shape.image_size, shape.embedding_size))
+    network = MODELS[p.model](replace(shape, synchronized=False))
     network.set_weights(triplets.network.get_weights())
     digest = _store_model(network, folder / MODEL, shape.image_size)
     if history.best:
@@ -134,7 +146,13 @@ def _stored(
 
 
 def _about(
-    p: Parameters, records: RecordFiles, chosen: Chosen, on: Devices, parts: Parts, history: History
+    p: Parameters,
+    records: RecordFiles,
+    chosen: Chosen,
+    on: Devices,
+    parts: Parts,
+    history: History,
+    weights: Weights | None,
 ) -> dict[str, Any]:
     """What ``train.json`` says."""
     return {
@@ -146,6 +164,7 @@ def _about(
         "triplets": records.triplets,
         "trained_on": len(parts.train),
         "held_out": len(parts.held_out),
+        "backbone_weights": weights.sha256 if weights is not None else "",
         "best_step": history.best,
         "image_size": records.image_size,
     }

@@ -180,7 +180,7 @@ def train_numbers() -> list[float]:
             changed = augmented(face, strength, tf.constant([3, 7], tf.int64))
             for found in (tf.reduce_mean(changed, (1, 2)), tf.math.reduce_std(changed, (1, 2))):
                 numbers += [float(number) for number in np.ravel(found)]
-    for network in (make(Shape(32)) for make in MODELS.values()):
+    for network in (make(Shape(32, backbone="MobileNetV2")) for make in MODELS.values()):
         numbers += [network.count_params(), len(network.layers)]
     for triplets, faces_, size in ((300, 200, 64), (60_000, 900, 32), (20_000, 30_000, 32), (450_000, 150_000, 64)):
         chosen = choose(defaults, triplets, faces_, size, accelerated=False)

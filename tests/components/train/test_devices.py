@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from components.train.devices import devices
 from components.train.fitting import told_to_end
+from components.train.models import Shape, tiny
 from fec.errors import ConfigurationError
 
 CURVE = """
@@ -74,10 +76,29 @@ def test_fewer_devices_than_asked_for_are_refused(tmp_path: Path) -> None:
         devices("auto", 8, tmp_path)
 
 
-def test_what_a_keras_json_says_does_not_count(tmp_path: Path) -> None:
-    keras.config.set_image_data_format("channels_first")
-    devices("auto", 0, tmp_path)
-    assert keras.config.image_data_format() == "channels_last"
+NETWORK = """
+import components.train.work, hashlib, keras
+from components.train.devices import devices
+from components.train.models import Shape, tiny
+before = keras.config.image_data_format(), keras.config.floatx()
+devices("cpu", 1)
+keras.utils.set_random_seed(0)
+weights = tiny(Shape(16)).get_weights()
+print(*before, keras.backend.backend(), hashlib.sha256(b"".join(w.tobytes() for w in weights)).hexdigest())
+"""
+
+
+def test_a_keras_json_and_a_backend_of_the_user_s_make_no_other_network(tmp_path: Path) -> None:
+    settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.1, "backend": "jax"}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    environment = os.environ | {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", NETWORK]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    devices("cpu", 1)
+    keras.utils.set_random_seed(0)
+    ours = hashlib.sha256(b"".join(weight.tobytes() for weight in tiny(Shape(16)).get_weights())).hexdigest()
+    assert done.stdout.split() == ["channels_first", "float16", "tensorflow", ours]
 
 
 def test_being_told_to_end_is_heard_and_then_forgotten() -> None:

@@ -1,0 +1,86 @@
+"""Backbones from ``keras.applications``: with the pixels each wants, given weights, and frozen up to a layer."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+from keras import layers
+
+from components.train.backbone_names import BLUE_FIRST, NORMALISATIONS, SCALED, STANDARD
+from fec.errors import ConfigurationError
+from fec.progress import event
+
+# Of ImageNet's pixels, red first: means and deviations of 0..1, and the means of 0..255 that Caffe's models took.
+_MEANS: Final = (0.485, 0.456, 0.406)
+_DEVIATIONS: Final = (0.229, 0.224, 0.225)
+_CAFFE_MEANS: Final = (123.68, 116.779, 103.939)
+ALL: Final = "all"
+
+
+def normalised(faces: Any, backbone: str) -> Any:
+    """Faces, RGB 0..255 [n, size, size, 3], as ``backbone`` wants them."""
+    way = NORMALISATIONS[backbone]
+    # In float32 also where the rest is not: what is lost here no layer gets back.
+    if way == SCALED:
+        return layers.Rescaling(1 / 127.5, offset=-1.0, name="scaled", dtype="float32")(faces)
+    if way == STANDARD:
+        scale = [1 / (255 * deviation) for deviation in _DEVIATIONS]
+        offset = [-mean / deviation for mean, deviation in zip(_MEANS, _DEVIATIONS, strict=True)]
+        return layers.Rescaling(scale, offset=offset, name="standard", dtype="float32")(faces)
+    if way == BLUE_FIRST:
+        offset = [-mean for mean in reversed(_CAFFE_MEANS)]
+        blue_first = keras.ops.flip(faces, axis=-1)
+        return layers.Rescaling(1.0, offset=offset, name="blue_first", dtype="float32")(blue_first)
+    return faces
+
+
+def features(faces: Any, backbone: str, image_size: int, *, synchronized: bool) -> Any:
+    """What ``backbone``, untrained and without its classifier, makes of ``faces`` as it wants them.
+
+    Raises ConfigurationError if it takes no faces of ``image_size`` pixels.
+    """
+    try:
+        network = getattr(keras.applications, backbone)(
+            include_top=False, weights=None, input_shape=(image_size, image_size, 3)
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"--backbone {backbone}: {error}; make larger records, or take another one") from None
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.synchronized = synchronized
+    network.name = "backbone"
+    return network(faces)
+
+
+def begin_with(network: keras.Model, weights: Path | None, freeze_until: str) -> None:
+    """Give the backbone of ``network`` its ``weights``, and do not train its layers up to the one named (or ``all``).
+
+    Raises ConfigurationError for weights that do not fit or a layer that it has not got.
+    """
+    backbone = network.get_layer("backbone")
+    if weights is None:
+        event("untrained", "the backbone starts untrained: nothing is downloaded; give --backbone-weights FILE")
+    else:
+        try:
+            # Keras only warns of layers that the file has nothing for, which would then be untrained.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                backbone.load_weights(weights)
+        except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
+            why = " ".join(str(error).split())[:200]
+            raise ConfigurationError(
+                f"--backbone-weights: these do not fit the backbone without its classifier ({why})"
+            ) from None
+    if freeze_until:
+        names = [layer.name for layer in backbone.layers]
+        if freeze_until not in (*names, ALL):
+            near = difflib.get_close_matches(freeze_until, names, 1)
+            meant = f"did you mean {near[0]}?" if near else f"the last are {', '.join(names[-3:])}"
+            raise ConfigurationError(f"--freeze-until {freeze_until}: the backbone has no such layer; {meant}")
+        last = len(names) if freeze_until == ALL else names.index(freeze_until) + 1
+        for layer in backbone.layers[:last]:
+            layer.trainable = False
