@@ -17,7 +17,14 @@ from components import options as step_options
 from components.datagen.parameters import Parameters as Datagen
 from components.download.parameters import Parameters as Download
 from components.faces.parameters import Parameters as Faces
-from components.placement import PLACES, SHARED, PlacementParameters, check_reachable, check_together
+from components.placement import (
+    PLACES,
+    SHARED,
+    PlacementParameters,
+    check_detector_here,
+    check_reachable,
+    check_together,
+)
 from components.plan.parameters import Parameters as Plan
 from components.train.parameters import MODELS
 from components.train.parameters import Parameters as Train
@@ -131,6 +138,7 @@ def check_given(given: Mapping[str, Any], environment: Mapping[str, str] = os.en
     check_values(given)
     if "train_csv" in given:
         check_together(given)
+        check_detector_here(given)
         check_reachable(given, environment.get(SHARED, "").split(":") if environment.get(SHARED) else ())
         for name in ("train_csv", "eval_csv"):
             check_there(str(given[name]))

@@ -5,6 +5,7 @@ A driver that meets such a value fails with a page of metadata in a log, one ite
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -151,6 +152,11 @@ def check_together(values: Mapping[str, Any]) -> None:
     detectors, weights = str(values.get("detector", "")).split("+"), values.get("detector_weights")
     if "faced" in detectors and not weights:
         raise ConfigurationError("detector 'faced' without detector_weights: name the folder with its weights")
+    ours = image_name(str(values.get("data_image", "")))
+    if "faced" in detectors and ours == "fec-data":
+        raise ConfigurationError(
+            f"data_image {values['data_image']!r} with detector 'faced': fec-data has no TensorFlow; fec-data-faced has"
+        )
     if weights and not set(detectors) - {"", "yunet", "none"}:
         raise ConfigurationError("detector_weights without detector=faced: no other detector of ours takes any")
 
@@ -191,12 +197,33 @@ def check_accelerator(kind: str, count: str, image: str) -> None:
         raise ConfigurationError(f"accelerator_count {count} without a type: give accelerator_type={GPU_RESOURCE} say")
     if not kind:
         return
-    ours = re.split("[:@]", image.rpartition("/")[2])[0]
+    ours = image_name(image)
     if DRIVES.get(ours, kind) != kind:
         right = next((name for name, drives in DRIVES.items() if drives == kind), "")
         raise ConfigurationError(
             f"train_image {image!r} with accelerator_type {kind!r}: {ours} cannot drive it; {right} can"
         )
+
+
+def image_name(reference: str) -> str:
+    """The last part of an image's reference, such as fec-data."""
+    return re.split("[:@]", reference.rpartition("/")[2])[0]
+
+
+def check_detector_here(values: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError where this image, that of the data steps, cannot run the detector."""
+    if "faced" in str(values.get("detector", "")).split("+") and not _is_there("tensorflow"):
+        raise ConfigurationError(
+            "detector 'faced': this image of the data steps has no TensorFlow; give data_image=…/fec-data-faced, which "
+            "fec images build --only data-faced makes"
+        )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # somebody keeps it from being imported
+        return False
 
 
 def check_reachable(values: Mapping[str, Any], shared: Sequence[str] = ()) -> None:

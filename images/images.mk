@@ -2,7 +2,7 @@
 
 .PHONY: test-images
 
-# TEST_IMAGES=data,train,t2t,train-tpu builds and runs these too; each of the last two takes 3 GB.
+# TEST_IMAGES=data,data-faced,train,t2t,train-tpu builds and runs these too; each of the last two takes 3 GB.
 TEST_IMAGES ?= data,train
 
 test-images: $(STAMP) ## the images, built by a docker engine and run (needs root, docker and debootstrap)

@@ -28,6 +28,10 @@ WRONG: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (("detector=yunett",), ("did you mean yunet?",)),
     (("detector=",), ("detector ''", "yunet")),
     (("detector=yunet+faced+none",), ("detector", "two as")),
+    (
+        ("detector=faced", "detector_weights=gs://bucket/faced", "data_image=ghcr.io/me/fec-data:v1"),
+        ("fec-data has no TensorFlow", "fec-data-faced has"),
+    ),
     (("detector=faced",), ("detector 'faced'", "detector_weights")),
     (("detector=yunet+faced",), ("detector 'faced'", "detector_weights")),
     (("detector_weights=gs://bucket/weights",), ("detector_weights", "detector=faced")),

@@ -9,7 +9,7 @@ import time
 
 from components.form import RunParameters, for_pipeline
 from fec import command
-from fec.images import DATA_IMAGE, TRAIN_IMAGE
+from fec.images import DATA_IMAGE, TRAIN_IMAGE, image
 from pipelines.local import arguments
 
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."
@@ -29,8 +29,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    images = (options.data_image, options.train_image) if options.runner == "docker" else None
-    return finish(command.parameters_from(RunParameters, options), as_json=options.json, images=images)
+    parameters = command.parameters_from(RunParameters, options)
+    data_image = options.data_image
+    if data_image == DATA_IMAGE and "faced" in parameters.detector.split("+"):
+        data_image = image("data-faced")
+    images = (data_image, options.train_image) if options.runner == "docker" else None
+    return finish(parameters, as_json=options.json, images=images)
 
 
 def finish(parameters: RunParameters, *, as_json: bool, images: tuple[str, str] | None = None) -> int:

@@ -138,6 +138,9 @@ def _submission(options: argparse.Namespace, compile_options: CompileOptions, fo
     parameters = runtime_parameters.parse(options.parameters, declared)
     check_values(parameters, model=declared["model"].default if "model" in declared else RunParameters.model)
     whole = {name: parameter.default for name, parameter in declared.items()} | parameters
+    faced = "faced" in str(whole.get("detector", "")).split("+")
+    if faced and "data_image" in declared and "data_image" not in parameters and not options.package_file:
+        parameters["data_image"] = whole["data_image"] = compile_options.faced_image
     check_together(whole)
     check_reachable(whole, mounts(package))
     if "max_groups" in declared:

@@ -207,6 +207,17 @@ class CompileOptions(Checked):
         return self._image("data")
 
     @property
+    def faced_image(self) -> str:
+        """That of the data steps with the detector faced; ConfigurationError where nobody said where it is."""
+        found = self._pinned("data", "data-faced")
+        if not (found or self.registry):
+            raise ConfigurationError(
+                f"detector 'faced' needs the image data-faced: build and push it with fec images build --only "
+                f"data-faced, and give it as data_image=… or in --images {self.images or 'FILE'}"
+            )
+        return found or image("data-faced", self.registry, self.tag)
+
+    @property
     def train_image(self) -> str:
         """The image of the training task: it depends on the trainer and on what it trains on."""
         return self._image("train")

@@ -14,7 +14,7 @@ from pathlib import Path
 from fec.errors import ConfigurationError
 from fec.images import image
 
-IMAGES = ("data", "train", "train-tpu", "t2t")
+IMAGES = ("data", "data-faced", "train", "train-tpu", "t2t")
 """Each is a folder of ``images`` with a Dockerfile."""
 
 # Of a git revision: enough to be unique for good, short enough to read.

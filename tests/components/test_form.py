@@ -9,7 +9,7 @@ import pytest
 from kfp import compiler
 
 from components.form import check_given, take
-from components.placement import PLACES, SHARED
+from components.placement import PLACES, SHARED, check_detector_here
 from components.plan.component import plan
 from fec import layout
 from fec.command import engine_inputs
@@ -112,3 +112,12 @@ def test_a_task_with_its_own_inputs_alone_needs_no_form() -> None:
 def test_the_first_task_is_given_the_whole_form(spec: dict[str, Any], form: dict[str, RuntimeParameter]) -> None:
     assert set(engine_inputs(arrived(spec, {name: name for name in form}))) >= set(form)
     assert engine_inputs(["plan", "--root", "x"]) == {}
+
+
+def test_faced_is_refused_in_an_image_that_cannot_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"detector": "yunet+faced", "detector_weights": "gs://bucket/faced"}
+    check_detector_here(values)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ConfigurationError, match=r"this image of the data steps has no TensorFlow; give data_image="):
+        check_detector_here(values)
+    check_detector_here({"detector": "yunet"})

@@ -20,7 +20,7 @@ def build(*options: str) -> int:
     [
         ((), "--registry"),
         (("--registry", "ghcr.io/Me"), "in lower case"),
-        (("--registry", "ghcr.io/me", "--only", "serve"), "'data', 'train', 'train-tpu', 't2t'"),
+        (("--registry", "ghcr.io/me", "--only", "serve"), "'data', 'data-faced', 'train', 'train-tpu', 't2t'"),
         (("--registry", "ghcr.io/me", "--engine", "podman"), "'docker', 'cloudbuild'"),
         (("--registry", "ghcr.io/me", "--tag", "a b"), "at most 128 letters"),
         (("--registry", "ghcr.io/me", "--base-image", ""), "--base-image ''"),

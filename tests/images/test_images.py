@@ -16,6 +16,7 @@ Built = Callable[[str], Image]
 
 STEPS = {
     "data": DATA_STEPS,
+    "data-faced": DATA_STEPS,
     "train": TRAIN_STEPS,
     "train-tpu": TRAIN_STEPS,
     "t2t": (),

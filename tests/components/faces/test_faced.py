@@ -12,9 +12,10 @@ import pytest
 from components.faces import detectors
 from components.faces.detectors import Found, faced
 from components.faces.detectors.faced import GRID, Faced, git_blob_id, proposals, suppressed
+from components.faces.detectors.self_check import Photograph, self_check
 from fec.boxes import Box
 from fec.errors import ConfigurationError
-from tests.components.faces.scene import photograph
+from tests.components.faces.scene import face_box, photograph
 
 WHOLE = Box(0.0, 1.0, 0.0, 1.0)
 
@@ -136,3 +137,9 @@ def test_a_photograph_goes_through_both_networks(stand_in: Faced) -> None:
     expected = cv2.resize(astronaut, (faced.INPUT_SIDE, faced.INPUT_SIDE))[..., 0].mean() / 255
     [found] = stand_in.find(astronaut, WHOLE)
     assert found.confidence == pytest.approx(expected, abs=1e-4)
+
+
+def test_weights_that_see_no_faces_fail_the_self_check_and_break_nothing(stand_in: Faced) -> None:
+    lines = self_check(stand_in, [Photograph("astronaut", photograph("astronaut"), face_box("astronaut"))])
+    assert [line.good for line in lines].count(False) >= 3
+    assert all("Error" not in line.text for line in lines)

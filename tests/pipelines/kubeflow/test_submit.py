@@ -179,6 +179,23 @@ def test_a_compiled_file_says_itself_what_was_compiled(server: PipelinesServer, 
     assert "faces.crop_quality=90" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "taken"),
+    [
+        ((), "ghcr.io/me/fec-data-faced:latest"),
+        (("--image", "data=ghcr.io/own/tensor:v2"), "ghcr.io/own/tensor:v2"),
+        (("data_image=ghcr.io/own/tensor:v3",), "ghcr.io/own/tensor:v3"),
+    ],
+)
+def test_faced_comes_with_the_image_that_has_what_it_needs(
+    server: PipelinesServer, words: tuple[str, ...], taken: str
+) -> None:
+    faced = ("detector=faced", "detector_weights=gs://bucket/faced")
+    assert fec("--endpoint", server.url, *REGISTRY, *PARAMETERS, *faced, *words) == 0
+    [run] = server.runs
+    assert run["runtime_config"]["parameters"]["data_image"] == taken
+
+
 def test_without_images_nothing_is_sent(server: PipelinesServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert fec("--endpoint", server.url, *PARAMETERS) == 2
     assert "no images: give --registry" in one_line(capsys)
