@@ -24,6 +24,11 @@ class Volume:
     name: str
     path: str
 
+    @classmethod
+    def of(cls, text: str) -> Volume:
+        """From ``pvc:NAME:/PATH``."""
+        return cls(*text.split(":", 2))
+
 
 def wrong_registry(registry: str) -> str:
     """Where images are: a host, and folders there."""

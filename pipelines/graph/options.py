@@ -166,7 +166,7 @@ class CompileOptions(Checked):
 
     @property
     def volumes(self) -> list[Volume]:
-        return [Volume(*text.split(":", 2)) for text in self.volume]
+        return [Volume.of(text) for text in self.volume]
 
     @property
     def environment(self) -> dict[str, str]:

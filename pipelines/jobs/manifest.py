@@ -7,21 +7,21 @@ It relies on ``backoffLimitPerIndex``, on by default since Kubernetes 1.29, and 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
+from components.placement import wrong_image
 from components.resources import RESOURCES
 from fec import command, layout
 from fec import kube_syntax as syntax
 from fec.errors import ConfigurationError
-from fec.images import DATA_IMAGE, REGISTRY
-from fec.parameters import parameter
+from fec.images import REGISTRY, TAG, image
+from fec.parameters import Checked, parameter
 from fec.storage import is_local, normalized_root
 from fec.task_records import NODE, RUN
-from pipelines.graph import spot
+from pipelines.graph import option_words, spot
 
 # The steps that work shard by shard.
 STEPS: Final = ("download", "faces", "datagen")
@@ -37,7 +37,7 @@ GIVEN_BY_US: Final = ("--root", "--split", "--group")
 
 
 @dataclass(frozen=True)
-class Launch:
+class Launch(Checked):
     """What is to be run, over how many indexes, on which nodes; each field is an option of ``fec jobs launch``."""
 
     root: str = parameter(help="storage root: gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
@@ -46,10 +46,13 @@ class Launch:
     max_num_jobs: int = parameter(help="only the first so many shards, for a trial; 0: all", default=0)
     parallelism: int = parameter(help="pods at a time", default=50)
     name: str = parameter(help="of the Job (default: fec-STEP-SPLIT)", default="")
-    image: str = parameter(
-        help="what the pods run: fec-data, as fec images build named it (else of FEC_REGISTRY)",
-        default=DATA_IMAGE if REGISTRY else "",
+    registry: str = parameter(
+        help="where the image is, as fec images build was told (else FEC_REGISTRY)",
+        default=REGISTRY,
+        refuse=option_words.wrong_registry,
     )
+    tag: str = parameter(help="of the image (else FEC_TAG)", default=TAG, refuse=option_words.wrong_tag)
+    image: str = parameter(help="what the pods run, instead: its whole name", default="")
     cpu: str = parameter(help="cores a pod gets, such as 500m or 2 (default: as on Kubeflow, by step)", default="")
     memory: str = parameter(help="memory a pod gets, such as 2Gi (default: as on Kubeflow, by step)", default="")
     scratch: str = parameter(help="disk a pod gets below /tmp", default="5Gi")
@@ -58,10 +61,26 @@ class Launch:
     spot: bool = parameter(help="use GKE's Spot nodes; a pre-emption costs no retry", default=False)
     service_account: str = parameter(help="Kubernetes service account of the pods", default="")
     secret: str = parameter(help="Secret whose keys become environment variables, for s3:// say", default="")
+    pull_secret: tuple[str, ...] = parameter(
+        help="Secret with which the image is pulled", default=(), refuse=option_words.wrong_secrets
+    )
+    volume: tuple[str, ...] = parameter(
+        help="pvc:NAME:/PATH or secret:NAME:/PATH, mounted in every pod: for weights or keys",
+        default=(),
+        refuse=option_words.wrong_volumes,
+    )
+    env: tuple[str, ...] = parameter(
+        help="NAME=VALUE in every pod's environment", default=(), refuse=option_words.wrong_environment
+    )
     retries: int = parameter(help="tries of an index after its first, pre-emptions not counted", default=3)
     max_failed: int = parameter(help="indexes that may fail before all is given up; -1: a tenth", default=-1)
     timeout_seconds: int = parameter(help="seconds after which one pod is ended", default=DAY)
     keep_seconds: int = parameter(help="seconds a finished Job is kept to be looked at", default=7 * DAY)
+
+    @property
+    def pod_image(self) -> str:
+        """What the pods run; "" where nobody said."""
+        return self.image or (image("data", self.registry, self.tag) if self.registry else "")
 
     @property
     def indexes(self) -> int:
@@ -85,10 +104,13 @@ def check(step: str, launch: Launch, step_options: Sequence[str] = ()) -> None:
         (-1 <= launch.max_failed <= launch.indexes, "max_failed", f"0 to {launch.indexes}, the number of indexes"),
         (launch.timeout_seconds >= 1, "timeout_seconds", "at least 1"),
         (launch.keep_seconds >= 0, "keep_seconds", "0 or more"),
-        (re.fullmatch(r"\S+", launch.image) is not None, "image", "the name of an image"),
     ):
         if not ok:
             raise ConfigurationError(f"--{what.replace('_', '-')} {getattr(launch, what)}: expected {expected}")
+    if not launch.pod_image:
+        raise ConfigurationError("no image: give --registry and --tag as fec images build had them, or --image")
+    if wrong := wrong_image(launch.pod_image):
+        raise ConfigurationError(f"--image {launch.pod_image!r}: {wrong}")
     if step not in STEPS:
         raise ConfigurationError(f"step {step!r}: expected one of {', '.join(STEPS)}")
     if launch.indexes > MAX_COMPLETIONS:
@@ -187,7 +209,11 @@ def _pod(step: str, r: Launch, step_options: Sequence[str]) -> Any:
             run_as_non_root=True, seccomp_profile=client.V1SeccompProfile(type="RuntimeDefault")
         ),
         containers=[_container(step, r, step_options)],
-        volumes=[client.V1Volume(name="tmp", empty_dir=client.V1EmptyDirVolumeSource(size_limit=r.scratch))],
+        image_pull_secrets=[client.V1LocalObjectReference(name=name) for name in r.pull_secret] or None,
+        volumes=[
+            client.V1Volume(name="tmp", empty_dir=client.V1EmptyDirVolumeSource(size_limit=r.scratch)),
+            *(_volume(number, text) for number, text in enumerate(r.volume)),
+        ],
     )
 
 
@@ -202,16 +228,18 @@ def _container(step: str, r: Launch, step_options: Sequence[str]) -> Any:
         field_ref=client.V1ObjectFieldSelector(field_path=f"metadata.annotations['{INDEX_ANNOTATION}']")
     )
     node = client.V1EnvVarSource(field_ref=client.V1ObjectFieldSelector(field_path="spec.nodeName"))
+    given = (text.split("=", 1) for text in r.env)
     secret = client.V1EnvFromSource(secret_ref=client.V1SecretEnvSource(name=r.secret))
     return client.V1Container(
         name=step,
-        image=r.image,
+        image=r.pod_image,
         command=["python", "-m", f"components.{step}"],
         args=_arguments(r, step_options),
         env=[
             client.V1EnvVar(name=INDEX, value_from=index),
             client.V1EnvVar(name=RUN, value=r.name or job_name(step, r.split)),
             client.V1EnvVar(name=NODE, value_from=node),
+            *(client.V1EnvVar(name=name, value=_literal(value)) for name, value in given),
         ],
         env_from=[secret] if r.secret else None,
         resources=client.V1ResourceRequirements(requests=requests | scratch, limits=limits | scratch),
@@ -220,8 +248,25 @@ def _container(step: str, r: Launch, step_options: Sequence[str]) -> Any:
             read_only_root_filesystem=True,
             capabilities=client.V1Capabilities(drop=["ALL"]),
         ),
-        volume_mounts=[client.V1VolumeMount(name="tmp", mount_path="/tmp")],  # noqa: S108  # of the container, its own
+        volume_mounts=[
+            client.V1VolumeMount(name="tmp", mount_path="/tmp"),  # noqa: S108  # of the container, its own
+            *(
+                client.V1VolumeMount(name=f"given-{number}", mount_path=option_words.Volume.of(text).path)
+                for number, text in enumerate(r.volume)
+            ),
+        ],
     )
+
+
+def _volume(number: int, text: str) -> Any:
+    from kubernetes import client
+
+    given = option_words.Volume.of(text)
+    name = f"given-{number}"
+    if given.kind == "pvc":
+        claim = client.V1PersistentVolumeClaimVolumeSource(claim_name=given.name)
+        return client.V1Volume(name=name, persistent_volume_claim=claim)
+    return client.V1Volume(name=name, secret=client.V1SecretVolumeSource(secret_name=given.name))
 
 
 def _arguments(r: Launch, step_options: Sequence[str]) -> list[str]:

@@ -4,10 +4,14 @@ What they speak to is on loopback: a web server with photographs for ``fec run``
 Kubernetes API that check every request for the rest. ``make`` and what takes as long is only looked up.
 """
 
+import contextlib
+import json
 import os
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +22,17 @@ import pytest
 from pipelines.demo.scenario import scenario
 from pipelines.demo.site import serve
 from tests.docs.fences import REPOSITORY, fences
+from tests.fec.conftest import google_emulator
 from tests.kfp_server.server import PipelinesServer
 from tests.kfp_server.server import serving as kubeflow
 from tests.kube_server.server import KubeServer
 from tests.kube_server.server import serving as kubernetes
 
+__all__ = ["google_emulator"]
+
+# A line of the published annotations.
+FACE = '"http://photos.test/{}.jpg",0.1,0.5,0.2,0.6'
+ROW = ",".join((*(FACE.format(number) for number in range(3)), "TWO_CLASS_TRIPLET", "1,3,2,3,3,3"))
 # What the pages leave at its default because it is right for the real dataset, and which is too much here.
 SMALL = (
     "--allow-network 127.0.0.0/8 --requests-per-second 500 --num-train-shards 4 --num-eval-shards 1 --max-groups 2"
@@ -67,9 +77,19 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    address = request.getfixturevalue("google_emulator")
+    made = urllib.request.Request(
+        f"{address}/storage/v1/b?project=my-project",
+        json.dumps({"name": "my-fec-bucket"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with contextlib.suppress(urllib.error.HTTPError):  # there from the test before
+        urllib.request.urlopen(made).close()
+    with zipfile.ZipFile(tmp_path / "FEC_dataset.zip", "w") as archive:
+        archive.writestr("FEC_dataset/faceexp-comparison-data-train-public.csv", f"{ROW}\n")
     with kubeflow() as pipelines, kubernetes() as cluster:
         environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -77,6 +97,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             "HOME": str(tmp_path),
             "KFP_ENDPOINT": pipelines.url,
             "KUBECONFIG": cluster.kubeconfig(tmp_path),
+            "STORAGE_EMULATOR_HOST": address,
         }
         yield Machine(tmp_path, environment, pipelines, cluster)
 

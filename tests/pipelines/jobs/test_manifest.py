@@ -33,6 +33,9 @@ FULL = replace(
     spot=True,
     service_account="fec",
     secret="s3-keys",
+    pull_secret=("registry",),
+    volume=("pvc:weights:/weights", "secret:keys:/keys"),
+    env=("HTTPS_PROXY=http://proxy:3128",),
     cpu="500m",
     memory="1.5Gi",
 )
@@ -162,7 +165,12 @@ def test_spot_selects_and_bears_the_nodes_of_gke() -> None:
         ({"root": "fec-data"}, ["fec-data", "gs://"]),
         ({"name": "FEC"}, ["'FEC'", "a-z"]),
         ({"name": "a" * 59}, ["58"]),
-        ({"image": ""}, ["--image"]),
+        ({"image": ""}, ["--image", "--registry"]),
+        ({"image": "Not A Name"}, ["--image 'Not A Name'"]),
+        ({"registry": "https://ghcr.io"}, ["registry", "such as ghcr.io/me"]),
+        ({"volume": ("pvc:a:/tmp",)}, ["volume", "something mounted at /tmp"]),
+        ({"env": ("A",)}, ["env", "NAME=VALUE"]),
+        ({"pull_secret": ("A B",)}, ["pull_secret", "'A B'"]),
         ({"cpu": "two"}, ["--cpu 'two'", "500m"]),
         ({"memory": "4GB"}, ["--memory '4GB'", "4Gi"]),
         ({"scratch": "0"}, ["--scratch"]),
@@ -224,3 +232,19 @@ def test_a_pod_asks_for_what_its_step_takes_and_may_use_more() -> None:
     given = container(manifest("download", FULL))["resources"]
     assert given["requests"] == given["limits"]
     assert (given["limits"]["cpu"], given["limits"]["memory"]) == ("500m", "1.5Gi")
+
+
+def test_the_image_is_that_of_the_registry_or_the_one_that_is_named() -> None:
+    ours = replace(LAUNCH, image="", registry="ghcr.io/me", tag="v2")
+    assert container(manifest("download", ours))["image"] == "ghcr.io/me/fec-data:v2"
+    assert container(manifest("download", replace(ours, image="ghcr.io/me/mine:v3")))["image"] == "ghcr.io/me/mine:v3"
+
+
+def test_volumes_keys_and_environment_reach_every_pod() -> None:
+    job = manifest("download", FULL)
+    mounted = {mount["name"]: mount["mountPath"] for mount in container(job)["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod(job)["volumes"]}
+    kinds = {mounted[name]: set(volume) - {"name"} for name, volume in volumes.items()}
+    assert kinds == {"/tmp": {"emptyDir"}, "/weights": {"persistentVolumeClaim"}, "/keys": {"secret"}}
+    assert pod(job)["imagePullSecrets"] == [{"name": "registry"}]
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in container(job)["env"]
