@@ -163,3 +163,20 @@ def test_fec_status_tells_the_same_later(
     assert f"run {server.engine.workflow(server.runs[0]['run_id'])}: {row.summary or 'nobody is at work'}" in shown
     if row.fault.unreachable:
         assert "pod hours in all: 0.33" in shown  # it was there all the while
+
+
+def test_fec_status_finds_the_root_by_what_fec_submit_printed(
+    package: str, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(engine=Engine(STOCK, [WRONG], finish)) as server:
+        submit(server, package, shared / "by-url")
+        url = capsys.readouterr().out.strip()
+        for words in ([url], [url.rpartition("/")[2], "--endpoint", server.url]):
+            with pytest.raises(SystemExit) as ended:
+                cli.main(["status", *words])
+            assert ended.value.code == 0
+            assert "download train 1/2 ended with exit code 2: train.csv: no FEC CSV" in capsys.readouterr().out
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["status", "01234567-89ab-cdef-0123-456789abcdef", "--endpoint", server.url])
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.count("\n") == 1
