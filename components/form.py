@@ -7,13 +7,13 @@ where the pipeline needs one. What has no field here travels in ``options``.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from components import options as step_options
+from components.again import note, one_group_if_finished
 from components.datagen.parameters import Parameters as Datagen
 from components.download.parameters import Parameters as Download
 from components.faces.parameters import Parameters as Faces
@@ -28,7 +28,6 @@ from components.placement import (
 from components.plan.parameters import Parameters as Plan
 from components.train.parameters import MODELS
 from components.train.parameters import Parameters as Train
-from fec import layout
 from fec.annotations_source import check_there
 from fec.errors import ConfigurationError
 from fec.parameters import Checked, converted, fields, like, parameter, rules_of
@@ -144,13 +143,18 @@ def check_given(given: Mapping[str, Any], environment: Mapping[str, str] = os.en
             check_there(str(given[name]))
 
 
-def take(root: str, given: Mapping[str, Any]) -> None:
-    """``check_given``, and of a whole form note below the root on which nodes the run's tasks go, for fec status."""
+def take(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what an engine gave to plan, and note below the root what the run is asked for if it is the whole form.
+
+    What is to hold in place of plan's own parameters: one group, where all of it was finished before.
+    """
     check_given(given)
     run = run_name(os.environ)
     if run and "train_csv" in given:
+        names = [field.name for field in fields(RunParameters) if field.name in given]
         places = {name: given[name] for name in PLACES if name in given}
-        open_storage(root).write(layout.run_places(run), (json.dumps(places) + "\n").encode())
+        note(open_storage(root), run, {name: given[name] for name in names}, places)
+    return one_group_if_finished(root)
 
 
 def descriptions() -> dict[str, str]:

@@ -103,19 +103,18 @@ def performed(
     options: Mapping[str, Mapping[str, Any]],
     /,
     *,
-    check: Callable[[], Any] | None = None,
+    check: Callable[[], Mapping[str, Any]] | None = None,
     publish: Callable[[R], None] | None = None,
     **values: Any,
 ) -> R:
     """What ``run`` of a step gives as a component of an engine: on record, its errors in one line with an exit code.
 
-    Its parameters are ``values`` and what ``options``, of all steps, say of it. ``check`` comes first of all;
-    ``publish`` gets the result, to show it on the engine's pages.
+    Its parameters are ``values`` and what ``options``, of all steps, say of it. ``check`` comes first of all,
+    and gives what is to hold in place of ``values``; ``publish`` gets the result, to show it on the engine's pages.
     """
     with reported(), _recorded(parameters.step, values):
-        if check is not None:
-            check()
-        result = run(with_options(parameters, options, **values))
+        changed = check() if check is not None else {}
+        result = run(with_options(parameters, options, **{**values, **changed}))
         if publish is not None:
             publish(result)
         return result

@@ -94,6 +94,10 @@ def embeddings_table(run: str) -> str:
     return f"{report_dir(run)}/embeddings.parquet"
 
 
+# What the last run of an engine that succeeded was asked for.
+FINISHED: Final = "runs/finished.json"
+
+
 def run_summary(run: str) -> str:
     """How a run of an engine ended; ``run`` is the engine's name of it."""
     return f"runs/{run}/summary.json"

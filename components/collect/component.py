@@ -29,6 +29,7 @@ def collect(
     Returns:
         The groups of record shards.
     """
+    from components.again import one_group_if_finished
     from components.collect import step
     from components.collect.artifacts import publish_triplets
     from fec.command import performed
@@ -37,6 +38,7 @@ def collect(
         step.run,
         step.Parameters,
         options,
+        check=lambda: one_group_if_finished(root),
         publish=lambda groups: publish_triplets(root, split, triplets),
         root=root,
         split=split,

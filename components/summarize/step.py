@@ -19,6 +19,8 @@ def run(parameters: Parameters) -> str:
     Nothing of the run needs to be there: what is missing is said to be missing. Raises ConfigurationError for a root
     that cannot be used and for a run that is no name of a folder.
     """
+    from components.again import note_finished
+    from components.summarize.judgement import SUCCEEDED
     from components.summarize.work import markdown, summary_of
 
     storage = open_storage(parameters.root)
@@ -28,5 +30,7 @@ def run(parameters: Parameters) -> str:
             file.write(markdown(summary))
     path = layout.run_summary(parameters.run)
     storage.write(path, (json.dumps(asdict(summary), indent=1) + "\n").encode())
+    if summary.state == SUCCEEDED:
+        note_finished(storage, parameters.run)
     event("summarized", f"run {parameters.run}: {summary.state} {'; '.join(summary.why)}".rstrip())
     return f"{storage.root}/{path}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from components.again import read_object
 from fec import layout
 from fec.errors import ConfigurationError
 from fec.layout import Group
@@ -101,7 +101,7 @@ def run_status(storage: Storage, run: str, now: datetime) -> RunStatus:
         last=max(last, key=lambda record: record.seen, default=None),
         ended=str(summary["state"]) if summary else "",
         why=tuple(summary["why"]) if summary else (),
-        pod_hours_on=_pod_hours_on(records, _read(storage, layout.run_places(run)) if run else {}),
+        pod_hours_on=_pod_hours_on(records, read_object(storage, layout.run_places(run)) if run else {}),
     )
 
 
@@ -175,14 +175,5 @@ def _rate(record: TaskRecord) -> float:
 
 
 def _summary(storage: Storage, run: str) -> dict[str, Any] | None:
-    found = _read(storage, layout.run_summary(run))
+    found = read_object(storage, layout.run_summary(run))
     return found if {"state", "why"} <= found.keys() else None
-
-
-def _read(storage: Storage, path: str) -> dict[str, Any]:
-    """The JSON object at ``path``; empty where there is none."""
-    try:
-        found = json.loads(storage.read(path))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -92,7 +92,7 @@ def test_the_first_task_notes_on_which_nodes_the_run_goes(
     monkeypatch.setenv("FEC_RUN", "fec-x7k2p")
     take(f"{tmp_path}/root", filled_in)
     noted = json.loads((tmp_path / "root" / layout.run_places("fec-x7k2p")).read_text())
-    assert noted == {name: filled_in[name] for name in PLACES}
+    assert {name: noted[name] for name in PLACES} == {name: filled_in[name] for name in PLACES}
     assert noted["data_node_selector"] == {"disktype": "ssd"}
 
 

@@ -112,13 +112,16 @@ def test_a_step_of_a_run_is_on_record_with_its_group(tmp_path: Path, monkeypatch
     def fail(path: str) -> None:
         raise RunFailed(f"{path}: no artifact")
 
+    def check() -> dict[str, object]:
+        seen.append(1)
+        return {"state": "RUNNING"}
+
     summarize_values = {"root": str(tmp_path), "run": "a", "state": "FAILED"}
     with pytest.raises(SystemExit) as ended:
-        performed(
-            summarize.run, summarize.Parameters, {}, check=lambda: seen.append(1), publish=fail, **summarize_values
-        )
+        performed(summarize.run, summarize.Parameters, {}, check=check, publish=fail, **summarize_values)
     assert ended.value.code == 1
     assert seen == [1]
+    assert json.loads((tmp_path / "runs/a/summary.json").read_text())["engine"]["state"] == "RUNNING"
     (found,) = read_records(open_storage(str(tmp_path)), "fec-x7k2p")
     assert (found.name, found.exit_code) == ("summarize", 1)
     assert found.line.endswith("summary.json: no artifact")
