@@ -14,8 +14,11 @@ from components.evaluate import charts, repeated
 from components.evaluate.about import About
 from components.evaluate.accuracy import CHANCE, Score
 from components.evaluate.answered import ShownTriplet
+from components.evaluate.confusion import Confusion
 from components.evaluate.copies import Copies
 from components.evaluate.expressions import FaceMap, Query
+from components.evaluate.geometry import Geometry
+from components.evaluate.leaks import Excluded
 from components.evaluate.losses import CLASSES, FETCHED, Example, HostLosses, Remedy
 from components.evaluate.politeness import WINDOW, Times
 from components.evaluate.report_data import Shared, ShownCrop
@@ -88,6 +91,9 @@ SECTIONS: Final = {
     "training": "Training",
     "beside": "Beside others",
     "accuracy": "Accuracy by type and by agreement",
+    "shared": "Without what train has seen",
+    "confusion": "Which face is called odd",
+    "geometry": "What the embedding is like",
     "mistakes": "Where the model differs most",
     "right": "Some it got right",
     "limits": "What this does not say",
@@ -139,6 +145,10 @@ class Content:
     by_agreement: Mapping[str, Score]
     raters: Mapping[str, Score]
     pixel_baseline: Score
+    without: Mapping[str, Score]
+    excluded: Excluded | None
+    confusions: Mapping[str, Confusion]
+    geometry: Geometry
     shared: Shared
     about: About
     losses: Losses
@@ -188,7 +198,7 @@ def page(content: Content) -> str:
         score=score,
         answered_pixel_baseline=pixel_baseline.accuracy is not None and pixel_baseline.above_chance,
         few=score.count < FEW,
-        leaked=content.shared.faces > 0,
+        leaked=content.shared.faces > 0 and content.excluded is None,
         looks_leaked=leaks is not None and leaks.faces > 0 and not leaks.dropped,
         repeated_kinds=repeated.KINDS,
         repeated_count=repeated.count,

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from components.evaluate import accuracy, losses, raters, repeated, report, report_data
+from components.evaluate import losses, repeated, report, report_data
 from components.evaluate.about import about
-from components.evaluate.accuracy import CHANCE, Score
 from components.evaluate.all_faces import store_embeddings
 from components.evaluate.answered import mistakes, some_right
 from components.evaluate.copies import copies
 from components.evaluate.embedding import embedded, load_network
 from components.evaluate.expressions import face_map, queries
+from components.evaluate.leaks import sharing
+from components.evaluate.measuring import Measured, as_json, measured
 from components.evaluate.parameters import Parameters
 from components.evaluate.politeness import times
 from fec import layout, model_card
@@ -35,32 +36,37 @@ def evaluate(
     """Do the step; see ``components.evaluate.step.run``. The faces of ``train`` are embedded too, if it is given."""
     network = load_network(storage, parameters.run)
     found = embedded(storage, records, network, parameters.batch_size)
-    triplets = found.triplets
-    left_out = accuracy.distances(triplets, found.embeddings)
-    answers = accuracy.answers(left_out)
     photographs = report_data.photographs(storage)
-    scores = accuracy.scores(triplets, answers, photographs)
-    agreement = accuracy.scores_of(raters.by_agreement(triplets), triplets, answers, photographs)
-    rated = raters.leave_one_out(triplets)
-    pixel_answers = accuracy.odd_ones_out(triplets, found.pixels)
-    pixel_baseline = accuracy.scores(triplets, pixel_answers, photographs)["overall"]
+    shares = sharing(storage, found.triplets)
+    seen = measured(
+        found.triplets, found.embeddings, found.pixels, photographs, shares, exclude=parameters.exclude_leaks
+    )
     funnels = {split: read_funnel(storage, split) for split in SPLITS}
     shared = report_data.shared(storage)
     lists = losses.read_lists(storage)
-    metrics = _metrics(parameters.run, scores, agreement, rated, pixel_baseline, shared) | {
-        "faces": len(found.embeddings),
-        "funnel": {split: funnels[split].stages for split in SPLITS},
-        "repeated": {split: repeated.values(funnels[split].repeated) for split in SPLITS},
-        "leaks": repeated.values(funnels[TRAIN].leaks),
-    }
+    metrics = (
+        {"run": parameters.run}
+        | as_json(seen)
+        | {
+            "shared": {"images": shared.images, "faces": shared.faces},
+            "faces": len(found.embeddings),
+            "funnel": {split: funnels[split].stages for split in SPLITS},
+            "repeated": {split: repeated.values(funnels[split].repeated) for split in SPLITS},
+            "leaks": repeated.values(funnels[TRAIN].leaks),
+        }
+    )
     page = report.page(
         report.Content(
             run=parameters.run,
             funnels=funnels,
-            scores=scores,
-            by_agreement=agreement,
-            raters=rated,
-            pixel_baseline=pixel_baseline,
+            scores=seen.scores,
+            by_agreement=seen.by_agreement,
+            raters=seen.raters,
+            pixel_baseline=seen.pixel_baseline,
+            without=seen.without,
+            excluded=seen.excluded,
+            confusions=seen.confusions,
+            geometry=seen.geometry,
             shared=shared,
             about=about(storage, parameters.run, records, datetime.now(UTC).date().isoformat()),
             losses=report.Losses(losses.hosts(lists), losses.examples(lists), losses.remedies(lists)),
@@ -71,64 +77,49 @@ def evaluate(
             rejected=report_data.rejected_crops(storage),
             face_map=face_map(found.embeddings, found.thumbnails),
             queries=queries(found.embeddings, found.thumbnails, photographs),
-            mistakes=mistakes(triplets, answers, left_out, found.thumbnails),
-            some_right=some_right(triplets, answers, left_out, found.thumbnails),
+            mistakes=mistakes(seen.triplets, seen.answers, seen.left_out, found.thumbnails),
+            some_right=some_right(seen.triplets, seen.answers, seen.left_out, found.thumbnails),
             history=read_history(storage, parameters.run),
             provenance=report_data.provenance(storage, parameters.run, records),
         )
     )
-    numbers = (json.dumps(metrics, indent=1) + "\n").encode()
-    directory = layout.report_dir(parameters.run)
-    # A marker of another training must not outlive the report it was written for.
-    storage.delete(f"{directory}/{layout.DONE}")
-    storage.write(f"{directory}/metrics.json", numbers)
-    storage.write(f"{directory}/report.html", page.encode())
+    _put(storage, parameters.run, metrics, page)
     stored = store_embeddings(storage, parameters.run, network, found, train, parameters.batch_size)
     model_card.note_accuracy(storage, parameters.run, _accuracy(metrics))
-    counts = {name: score.count for name, score in scores.items()}
-    digest = hashlib.sha256(numbers).hexdigest()
+    _mark(storage, parameters.run, fingerprint, seen, metrics, stored)
+
+
+def _put(storage: Storage, run: str, metrics: Mapping[str, Any], page: str) -> None:
+    directory = layout.report_dir(run)
+    # A marker of another training must not outlive the report it was written for.
+    storage.delete(f"{directory}/{layout.DONE}")
+    storage.write(f"{directory}/metrics.json", _numbers(metrics))
+    storage.write(f"{directory}/report.html", page.encode())
+
+
+def _mark(
+    storage: Storage, run: str, fingerprint: str, seen: Measured, metrics: Mapping[str, Any], embeddings: str
+) -> None:
+    """Last of all; ``embeddings`` is the digest of their table."""
     collected = read_done(storage, layout.collect_dir(EVAL))
     assert collected is not None  # what run looked at
-    details = {"embeddings_sha256": stored, "collected": collected.digest}
-    write_done(storage, directory, Done("evaluate", fingerprint, digest, counts, details))
-    overall = scores["overall"]
+    details = {"embeddings_sha256": embeddings, "collected": collected.digest}
+    counts = {name: score.count for name, score in seen.scores.items()}
+    digest = hashlib.sha256(_numbers(metrics)).hexdigest()
+    write_done(storage, layout.report_dir(run), Done("evaluate", fingerprint, digest, counts, details))
+    overall = seen.scores["overall"]
     event(
         "evaluated",
         f"triplet accuracy {overall.right:,} of {overall.count:,} "
-        f"(pixels alone {pixel_baseline.right:,}, chance a third)",
+        f"(pixels alone {seen.pixel_baseline.right:,}, chance a third)",
     )
+
+
+def _numbers(metrics: Mapping[str, Any]) -> bytes:
+    return (json.dumps(metrics, indent=1) + "\n").encode()
 
 
 def _accuracy(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What ``model.json`` says of the metrics."""
     named = ("triplet_accuracy", "counts", "interval_95", "chance", "by_pixels")
     return {"eval": {name: metrics[name] for name in named}}
-
-
-def _metrics(
-    run: str,
-    scores: Mapping[str, Score],
-    agreement: Mapping[str, Score],
-    rated: Mapping[str, Score],
-    pixel_baseline: Score,
-    shared: report_data.Shared,
-) -> dict[str, Any]:
-    """What ``metrics.json`` says of the accuracy, of the raters and of what the splits share."""
-    return {
-        "run": run,
-        "triplet_accuracy": {name: score.accuracy for name, score in scores.items()},
-        "counts": {name: score.count for name, score in scores.items()},
-        "right": {name: score.right for name, score in scores.items()},
-        "interval_95": {name: score.interval if score.count else None for name, score in scores.items()},
-        "interval_95_wilson": {name: score.wilson if score.count else None for name, score in scores.items()},
-        "by_agreement": {
-            name: {"accuracy": score.accuracy, "count": score.count, "interval_95": score.interval}
-            for name, score in agreement.items()
-            if score.count
-        },
-        "raters": {name: {"accuracy": score.accuracy, "votes": score.count} for name, score in rated.items()},
-        "chance": CHANCE,
-        "by_pixels": pixel_baseline.accuracy,
-        "by_pixels_interval_95": pixel_baseline.interval if pixel_baseline.count else None,
-        "shared": {"images": shared.images, "faces": shared.faces},
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fec import layout, tables
+from fec.accounts import accounts
 from fec.layout import TRAIN
 from fec.storage import Storage
-from fec.urls import host_of
 
 # With fewer the accuracy is known to no more than 5 points; more cost time.
 AT_LEAST: Final = 100
 AT_MOST: Final = 2_000
-# A host with a larger share of the photographs serves many accounts.
-_HOST_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,10 +58,9 @@ def divide(owners: NDArray[np.int64], share: float, seed: int) -> Parts:
 
 
 def owners_of(storage: Storage, face_ids: Sequence[str]) -> NDArray[np.int64]:
-    """A number for each face: of the account its photograph's address names, else of the photograph.
+    """A number for each face: of the account its photograph's address names (``fec.accounts``), else of the photograph.
 
-    An address names an account by its host, unless a twentieth of all photographs is there. A root whose manifests
-    are gone tells faces only.
+    A root whose manifests are gone tells faces only.
     """
     try:
         faces = tables.read_table(
@@ -74,17 +70,10 @@ def owners_of(storage: Storage, face_ids: Sequence[str]) -> NDArray[np.int64]:
     except FileNotFoundError:
         return np.arange(len(face_ids))
     image_of = dict(zip(faces["face_id"].to_pylist(), faces["image_id"].to_pylist(), strict=True))
-    hosts = {
-        image: host_of(url)
-        for image, url in zip(images["image_id"].to_pylist(), images["url"].to_pylist(), strict=True)
-    }
-    crowd = Counter(hosts.values())
-    limit = max(1.0, _HOST_SHARE * len(hosts))
+    account_of = accounts(dict(zip(images["image_id"].to_pylist(), images["url"].to_pylist(), strict=True)))
     numbers: dict[str, int] = {}
     owners = []
     for face in face_ids:
-        image = image_of.get(face, face)
-        host = hosts.get(image, "")
-        owner = host if host and crowd[host] <= limit else image
-        owners.append(numbers.setdefault(owner, len(numbers)))
+        image: str = image_of.get(face, face)
+        owners.append(numbers.setdefault(account_of.get(image, image), len(numbers)))
     return np.array(owners, np.int64)

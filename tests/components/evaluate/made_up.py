@@ -8,7 +8,9 @@ from components.evaluate.accuracy import Score
 from components.evaluate.answered import ShownTriplet
 from components.evaluate.copies import Copies
 from components.evaluate.expressions import FaceMap, Placed, Query, ShownFace
+from components.evaluate.geometry import Geometry, Nearest
 from components.evaluate.losses import CLASSES, Example, HostLosses, Remedy
+from components.evaluate.parameters import LEVELS
 from components.evaluate.politeness import HostRate, Times
 from components.evaluate.report_data import Shared, ShownCrop
 from fec import layout
@@ -32,6 +34,10 @@ def content(text: str) -> report.Content:
         by_agreement={name: Score(0, 0) for name in ("all_votes", "four_fifths", "fewer")},
         raters={name: Score(0, 0) for name in TYPES},
         pixel_baseline=Score(0, 0),
+        without={name: Score(1, 2) for name in LEVELS},
+        excluded=None,
+        confusions={"overall": ((1, 0, 0, 1), (0, 1, 0, 0), (0, 0, 1, 0))},
+        geometry=Geometry(2.5, 0.4, (Nearest(1, 0.6, 0.3, 9),)),
         shared=Shared(1, 0),
         about=About("1.2.3", "2026-11-26", 10, "cpu", 0.7, 20.0, ("fec", "run", "--root", text)),
         losses=report.Losses(
