@@ -20,6 +20,7 @@ from PIL import Image
 
 from components.faces import limits
 from components.faces.pool import Crashed, Pool
+from fec.codecs import extras
 from fec.cores import available_cores
 from fec.pixels import TooManyPixels, Unreadable, decode
 
@@ -42,6 +43,9 @@ KINDS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("TIFF", "RGB", {"compression": "jpeg"}),
     ("TIFF", "1", {"compression": "group4"}),
     ("AVIF", "RGB", {}),
+    ("HEIF", "RGB", {}),
+    ("JXL", "RGB", {}),
+    ("JXL", "RGB", {"use_container": True}),
 )
 
 
@@ -60,6 +64,8 @@ def originals() -> list[bytes]:
     image = Image.fromarray(grid).resize((96, 72), Image.Resampling.BICUBIC)
     exif = Image.Exif()
     exif[0x0112] = 6
+    for named in extras.EXTRAS:
+        extras.format_of(named)
     found = []
     for format, mode, options in KINDS:
         for metadata in ({}, {"exif": exif}) if format in ("JPEG", "PNG", "WEBP", "AVIF") else ({},):

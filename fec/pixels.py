@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fec.codecs import RGB, TooManyPixels, Unreadable, check_size, jpeg, names, png, tiff, webp
+from fec.codecs import RGB, TooManyPixels, Unreadable, check_size, extras, jpeg, jxl, names, png, tiff, webp
 
 __all__ = ["FORMATS", "RGB", "Picture", "TooManyPixels", "Unreadable", "decode", "encode_jpeg", "upright"]
 
 FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
-"""What is decoded, by Pillow's names; no other of its decoders ever sees the bytes."""
+"""What is always decoded, by Pillow's names; beside these only fec.codecs.extras ever sees the bytes."""
 
 _EXIF_ORIENTATION: Final = 0x0112
 
@@ -53,6 +53,7 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         image, rgb = _decoded(sound.data, max_pixels)
         return Picture(rgb, _orientation(sound.exif), "PNG", sound.icc)
     webp.check(data, max_pixels)
+    data = names.named_avif(data)
     image, rgb = _decoded(data, max_pixels)
     return Picture(
         rgb, _orientation(image.info.get("exif", b"")), str(image.format), image.info.get("icc_profile") or b""
@@ -73,10 +74,14 @@ def _jpeg(data: bytes, max_pixels: int) -> Picture:
 
 def _decoded(data: bytes, max_pixels: int) -> tuple[Image.Image, RGB]:
     """The picture and its pixels by Pillow."""
+    named = names.foreign(data)
+    formats: tuple[str, ...] = FORMATS[1:]
+    if named in extras.EXTRAS:
+        formats = (extras.format_of(named),)
+        jxl.check(data, max_pixels)
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS[1:])
+        image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        named = names.foreign(data)
         unknown = f"{named} is not decoded" if named else f"none of {', '.join(FORMATS)}, or broken in its first bytes"
         raise Unreadable(unknown) from None
     except MemoryError:
@@ -152,4 +157,5 @@ def _orientation(block: bytes) -> int:
 
 
 def _wrong(error: Exception) -> str:
-    return "truncated" if isinstance(error, EOFError) or "truncat" in str(error).lower() else "broken"
+    text = str(error).lower()
+    return "truncated" if isinstance(error, EOFError) or "truncat" in text or "end of file" in text else "broken"

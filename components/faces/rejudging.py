@@ -15,6 +15,7 @@ import pyarrow as pa
 from components.faces.judging import low_confidence
 from components.faces.verification import thumbnail_of
 from fec import layout, tables
+from fec.codecs import extras
 from fec.done import Done
 from fec.outcomes import FaceOutcome
 from fec.row_types import from_values
@@ -56,7 +57,7 @@ def earlier(storage: Storage, directory: str, done: Done | None, basis: str) -> 
 def rejudged(
     faces: Sequence[VerifiedFace], threshold: float, crop_of: Callable[[VerifiedFace], bytes | None]
 ) -> list[VerifiedFace] | None:
-    """The rows of an image's ``faces`` with a higher threshold; None if the image has to be verified anew.
+    """The rows of an image's ``faces`` with a threshold as high or higher; None if it has to be verified anew.
 
     ``crop_of`` gives the stored crop of a face that is ok, None if it is not the one that was stored.
     """
@@ -64,6 +65,8 @@ def rejudged(
     for face in faces:
         crop = crop_of(face) if face.outcome is FaceOutcome.OK else b""
         low = face.confidence is not None and face.confidence < threshold
+        if extras.is_installed(extras.lacking(face.detail)):
+            return None
         if crop is None or (low and face.outcome in _LOOKED_ON):
             return None
         if low and face.outcome in (FaceOutcome.OK, FaceOutcome.SEVERAL_FACES, FaceOutcome.LOW_CONFIDENCE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, replace
+from typing import Final
 
 from components.faces.parameters import Parameters
 from fec import identity, layout
@@ -11,6 +12,10 @@ from fec.errors import RunFailed
 from fec.storage import Storage, open_storage
 
 __all__ = ["Parameters", "run"]
+
+
+# The detail of a marker: extras without which some of the shard's pictures were not decoded.
+LACKING: Final = "lacking"
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,21 @@ def run(parameters: Parameters) -> str:
         inputs = {"plan": plan.digest, "download": download.digest} | parameters.settings
         known = identity.fingerprint(inputs)
         done = read_done(storage, layout.faces_dir(parameters.split, number))
-        if done is None or done.details.get("inputs") != known:
+        if done is None or done.details.get("inputs") != known or _now_decoded(done):
             pending.append(Pending(number, download.digest, known))
     if pending:
         _verify(storage, parameters, pending)
     return parameters.group
+
+
+def _now_decoded(done: Done) -> bool:
+    """Whether pictures were passed over for want of a decoder that is there now."""
+    lacked = done.details.get(LACKING)
+    if not lacked:
+        return False
+    from fec.codecs import extras
+
+    return any(extras.is_installed(name) for name in lacked)
 
 
 def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) -> None:
@@ -75,7 +90,7 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
         fingerprint = identity.fingerprint(given | p.settings)
         directory = layout.faces_dir(p.split, item.shard)
         done = finished(storage, directory, fingerprint)
-        if done is None:
+        if done is None or _now_decoded(done):
             before = read_done(storage, directory)
             work.append(Work(item, fingerprint, identity.fingerprint(given | other), before))
         else:
@@ -103,6 +118,7 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
                 "table_sha256": result.table_sha256,
                 BASIS: todo.basis,
                 THRESHOLD: verifiers.threshold,
+                LACKING: list(result.lacking),
                 "settings": p.settings,
             }
             write_done(storage, directory, Done("faces", todo.fingerprint, result.digest, result.counts, details))

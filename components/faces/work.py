@@ -15,6 +15,7 @@ from components.faces.verification import Verdict, WantedFace, rejected
 from components.faces.verifiers import ImageTask, Verifiers
 from fec import layout, tables
 from fec.boxes import Box
+from fec.codecs import extras
 from fec.errors import RunFailed
 from fec.journal import Journal
 from fec.outcomes import FaceOutcome, ImageOutcome
@@ -36,12 +37,13 @@ R = TypeVar("R")
 class Result:
     """What a shard came to; ``digest`` covers ids, outcomes and crops, which is what later steps read.
 
-    ``table_sha256`` is that of ``faces.parquet``.
+    ``table_sha256`` is that of ``faces.parquet``; ``lacking`` are the extras without which pictures were not decoded.
     """
 
     digest: str
     counts: Mapping[str, int]
     table_sha256: str
+    lacking: Sequence[str]
 
 
 def planned_faces(storage: Storage, split: str, shards: Collection[int]) -> dict[int, list[WantedFace]]:
@@ -120,7 +122,8 @@ def verify(
                 storage.delete(entry.path)
     digest = tables.verified_digest((face.face_id, face.outcome, face.crop_name, face.crop_sha256) for face in faces)
     counts = {"images": len({face.image_id for face in faces}), "faces": len(faces)}
-    return Result(digest, counts | Counter(str(face.outcome) for face in faces), table_sha256)
+    lacking = sorted({extras.lacking(face.detail) for face in faces} - {""})
+    return Result(digest, counts | Counter(str(face.outcome) for face in faces), table_sha256, lacking)
 
 
 def _by_image(

@@ -20,6 +20,7 @@ from components.faces.component import faces as component
 from components.faces.step import Parameters, run
 from fec import identity, layout
 from fec.boxes import Box
+from fec.codecs import extras
 from fec.done import read_done, write_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.outcomes import FaceOutcome, ImageOutcome
@@ -109,6 +110,37 @@ def test_crops_lie_under_their_published_names(tmp_path: Path, parameters: Param
         width, height = image.size
     assert width == pytest.approx((right - left) * 1.15, abs=2)
     assert height == pytest.approx((bottom - top) * 1.15, abs=2)
+
+
+def heic(name: str) -> bytes:
+    extras.format_of("HEIC")
+    return encoded(photograph(name), "HEIF", quality=90)
+
+
+def test_pictures_that_lacked_a_decoder_are_looked_at_when_it_is_there(
+    tmp_path: Path, parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Page(url("hopper"), [face_box("hopper")], encoded(photograph("hopper")))
+    storage = downloaded(tmp_path, [Page(url("astronaut"), [face_box("astronaut")], heic("astronaut")), other])
+    with monkeypatch.context() as without:
+        # Workers find a module that cannot be imported; this process finds none.
+        (tmp_path / "broken").mkdir()
+        (tmp_path / "broken/pillow_heif.py").write_text("raise ImportError")
+        without.syspath_prepend(str(tmp_path / "broken"))
+        without.setitem(sys.modules, "pillow_heif", None)
+        run(parameters)
+        row = row_of(storage, url("astronaut"))
+        assert (row["outcome"], row["detail"]) == ("unreadable", "HEIC is decoded after pip install 'fec[heic]'")
+        before = output(tmp_path)
+        run(parameters)
+        assert output(tmp_path) == before
+    run(parameters)
+    assert row_of(storage, url("astronaut"))["outcome"] == "ok"
+    after = output(tmp_path)
+    run(parameters)
+    assert output(tmp_path) == after
+    done = read_done(storage, "train/0")
+    assert done is not None and done.details["lacking"] == []
 
 
 def rejected_files(root: Path) -> set[str]:
