@@ -13,12 +13,14 @@ from fec.storage import Storage
 class History:
     """The training curves: the last step of each point, mean loss and strict triplet accuracy up to it.
 
+    ``active``: the share of triplets there that were short of their margin, from which alone the margin loss learns.
     And the steps after which held-out triplets of the train split were measured, with their accuracy.
     """
 
     steps: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     triplet_accuracy: list[float] = field(default_factory=list)
+    active: list[float] = field(default_factory=list)
     held_out_steps: list[int] = field(default_factory=list)
     held_out_accuracy: list[float] = field(default_factory=list)
 

@@ -17,11 +17,11 @@ BEST = "best.weights.h5"
 
 @dataclass
 class TrainingState:
-    """Steps done, their curves, and the sums of loss and of accuracy over the steps since the curves' last point."""
+    """Steps done, their curves, and the sums of loss, accuracy and share of active triplets since the last point."""
 
     step: int = 0
     history: History = field(default_factory=History)
-    since: tuple[float, float] = (0.0, 0.0)
+    since: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class Checkpoints:
@@ -73,8 +73,8 @@ class Checkpoints:
             self._fetch()
         try:
             value = json.loads((self._folder / STATE).read_bytes())
-            loss, accuracy = value["since"]
-            state = TrainingState(int(value["step"]), History(**value["history"]), (float(loss), float(accuracy)))
+            loss, accuracy, active = map(float, value["since"])
+            state = TrainingState(int(value["step"]), History(**value["history"]), (loss, accuracy, active))
             model.load_weights(self._folder / f"{state.step}.weights.h5")
         except FileNotFoundError:
             return TrainingState()

@@ -22,11 +22,15 @@ _TPU: Final = ("accel[0-9]*", "vfio/[0-9]*")
 
 @dataclass(frozen=True)
 class Devices:
-    """``kind`` cpu, gpu or tpu; ``names`` of the devices of all hosts, and how TensorFlow spreads work over them."""
+    """``kind`` cpu, gpu or tpu; ``names`` of the devices of all hosts, and how TensorFlow spreads work over them.
+
+    ``bfloat16``: whether they are made for it, so that it pays.
+    """
 
     kind: str
     names: tuple[str, ...]
     strategy: Any
+    bfloat16: bool = False
 
     @property
     def accelerated(self) -> bool:
@@ -73,7 +77,7 @@ def devices(
         names = tuple(_described(device) for device in (gpus if kind == "gpu" else logical))
         several = [device.name for device in logical]
         strategy = tf.distribute.MirroredStrategy(several) if len(several) > 1 else tf.distribute.get_strategy()
-    found = Devices(kind, names, strategy)
+    found = Devices(kind, names, strategy, kind == "tpu" or (kind == "gpu" and all(map(_takes_bfloat16, gpus))))
     if count and found.replicas != count:
         raise ConfigurationError(
             f"--device-count {count}: TensorFlow sees {found}; all that are asked for must be used"
@@ -100,6 +104,11 @@ def _refuse_idle(folder: Path) -> None:
                 f"{len(here)} {name}{'s' * (len(here) > 1)} would stand idle: TensorFlow {tf.__version__} sees none; "
                 "use an image made for it, or --device cpu"
             )
+
+
+def _takes_bfloat16(gpu: Any) -> bool:
+    """NVIDIA's cards have units for it since Ampere; older ones are slower with it than without."""
+    return tuple(tf.config.experimental.get_device_details(gpu).get("compute_capability", ())) >= (8, 0)
 
 
 def _described(device: Any) -> str:

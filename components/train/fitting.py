@@ -21,7 +21,7 @@ from components.train.checkpoints import Checkpoints, TrainingState
 from components.train.choice import Chosen
 from components.train.input_pipeline import Faces
 from components.train.loss import agreement, likelihood_loss, margin_loss, triplet_accuracy
-from components.train.models import MODELS, Shape, Triplets
+from components.train.models import Shape, Triplets, network_of
 from components.train.parameters import LIKELIHOOD, Parameters
 from fec.errors import RunFailed
 from fec.progress import event, track
@@ -49,7 +49,7 @@ def compiled(p: Parameters, chosen: Chosen, shape: Shape, weights: Path | None =
     ``weights``: of its backbone, where it has one.
     """
     keras.utils.set_random_seed(p.seed % 2**32)
-    network = MODELS[p.model](shape)
+    network = network_of(p.model, shape)
     if shape.backbone:
         begin_with(network, weights, p.freeze_until)
     triplets = Triplets(network)
@@ -74,24 +74,24 @@ def compiled(p: Parameters, chosen: Chosen, shape: Shape, weights: Path | None =
 def stepper(triplets: Triplets, p: Parameters, strategy: Any) -> Any:
     """A function of a batch (as the strategy's data set gives it) that trains one step.
 
-    Gives the batch's mean loss and strict accuracy as one tensor [2], for which nobody has to wait.
+    Gives the batch's mean loss, its strict accuracy and the share of active triplets, those short of their margin, as
+    one tensor [3], for which nobody has to wait.
     """
 
     def replica(faces: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
             embeddings = triplets(faces, training=True)
             odd, votes = labels[:, 0], labels[:, 2:]
-            if p.loss == LIKELIHOOD:
-                losses = likelihood_loss(embeddings, votes)
-            else:
-                losses = margin_loss(embeddings, odd, labels[:, 1], p.margin_one_class, p.margin)
+            short = margin_loss(embeddings, odd, labels[:, 1], p.margin_one_class, p.margin)
+            losses = likelihood_loss(embeddings, votes) if p.loss == LIKELIHOOD else short
             if p.weight_by_agreement:
                 losses = losses * agreement(odd, votes)
             # Gradients of the devices are added up: a share of the whole batch each.
             loss = tf.reduce_sum(losses) / p.batch_size
         gradients = tape.gradient(loss, triplets.trainable_variables)
         triplets.optimizer.apply(gradients, triplets.trainable_variables)
-        return tf.stack([loss, tf.reduce_sum(triplet_accuracy(embeddings, odd)) / p.batch_size])
+        right, active = triplet_accuracy(embeddings, odd), tf.cast(short > 0, tf.float32)
+        return tf.stack([loss, tf.reduce_sum(right) / p.batch_size, tf.reduce_sum(active) / p.batch_size])
 
     @tf.function(jit_compile=False)  # type: ignore[untyped-decorator]
     def step(faces: Any, labels: Any) -> Any:
@@ -148,7 +148,7 @@ class Fitting:
                 last = state.step == steps
                 if state.step % self._point == 0 or last:
                     self._add_point(since, progress)
-                    since = tf.zeros(2)
+                    since = tf.zeros(3)
                 measured_now = self._held_out is not None and (state.step % self._measure_every == 0 or last)
                 if measured_now:
                     self._measure(progress)
@@ -167,7 +167,7 @@ class Fitting:
     def _add_point(self, since: Any, progress: Any) -> None:
         history = self.state.history
         steps = self.state.step - (history.steps[-1] if history.steps else 0)
-        loss, accuracy = (float(value) / steps for value in np.asarray(since))
+        loss, accuracy, active = (float(value) / steps for value in np.asarray(since))
         if not math.isfinite(loss):
             raise RunFailed(
                 f"the loss is {loss} at step {self.state.step}: try a lower --learning-rate than "
@@ -176,8 +176,9 @@ class Fitting:
         history.steps.append(self.state.step)
         history.loss.append(loss)
         history.triplet_accuracy.append(accuracy)
-        tf.summary.scalar("loss", loss, step=self.state.step)
-        tf.summary.scalar("triplet_accuracy", accuracy, step=self.state.step)
+        history.active.append(active)
+        for name, value in (("loss", loss), ("triplet_accuracy", accuracy), ("active", active)):
+            tf.summary.scalar(name, value, step=self.state.step)
         progress.note("loss", loss)
         progress.note("accuracy", accuracy)
 

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from components.train.backbones import features, normalised
+from components.train.parameters import BFLOAT16, FLOAT32
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,15 @@ class Shape:
     """What a network is made for: faces of ``image_size`` pixels, ``embedding_size`` numbers out.
 
     ``synchronized``: batch normalisation over all devices' faces, so that eight learn what one would. ``backbone``: of
-    a network that has one, its name in ``keras.applications``.
+    a network that has one, its name in ``keras.applications``. ``precision``: what it computes in; weights, embeddings
+    and all that distances depend on are float32 in any case.
     """
 
     image_size: int
     embedding_size: int = 16
     synchronized: bool = False
     backbone: str = ""
+    precision: str = FLOAT32
 
 
 def tiny(shape: Shape) -> keras.Model:
@@ -68,12 +71,21 @@ def fecnet(shape: Shape) -> keras.Model:
     return _unit(faces, hidden, shape, "fecnet")
 
 
+def network_of(model: str, shape: Shape) -> keras.Model:
+    """The network of that name, untrained."""
+    keras.config.set_dtype_policy("mixed_bfloat16" if shape.precision == BFLOAT16 else FLOAT32)
+    try:
+        return MODELS[model](shape)
+    finally:
+        keras.config.set_dtype_policy(FLOAT32)
+
+
 MODELS: Final[dict[str, Callable[[Shape], keras.Model]]] = {"tiny": tiny, "base": base, "fecnet": fecnet}
 
 
 def _scaled(shape: Shape) -> tuple[Any, Any]:
     faces = keras.Input((shape.image_size, shape.image_size, 3), name="faces")
-    return faces, layers.Rescaling(1 / 127.5, offset=-1.0, name="scaled")(faces)
+    return faces, layers.Rescaling(1 / 127.5, offset=-1.0, name="scaled", dtype="float32")(faces)
 
 
 def _embedded(faces: Any, hidden: Any, shape: Shape, name: str) -> keras.Model:

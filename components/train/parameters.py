@@ -9,7 +9,7 @@ from components.train.backbone_names import refuse_backbone
 from fec.parameters import SEEDS, StepParameters, parameter, refuse_folder_name, root
 
 # Raise when the same records and parameters would give another model.
-VERSION: Final = 4
+VERSION: Final = 5
 
 # Known here so that a wrong name is refused before TensorFlow is imported; a test holds it against models.py.
 MODELS: Final = ("tiny", "base", "fecnet")
@@ -21,6 +21,8 @@ AUGMENTATIONS: Final = ("none", "light", "strong")
 OPTIMIZERS: Final = ("adam", "sgd")
 MARGIN: Final = "margin"
 LIKELIHOOD: Final = "likelihood"
+FLOAT32: Final = "float32"
+BFLOAT16: Final = "bfloat16"
 DEVICES: Final = (AUTO, "cpu", "gpu", "tpu")
 
 
@@ -97,6 +99,11 @@ class Parameters(StepParameters, step="train", version=VERSION):
     )
     device: str = parameter(
         f"what to train on: {', '.join(DEVICES)}; auto: what there is", default=AUTO, choices=DEVICES
+    )
+    precision: str = parameter(
+        "what the network computes in; auto: bfloat16 on a TPU and on a GPU made for it, else float32",
+        default=AUTO,
+        choices=(AUTO, FLOAT32, BFLOAT16),
     )
     device_count: int = parameter("devices that must be used; 0: all there are", default=0, at_least=0)
     run: str = parameter(

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from components.train.parameters import BACKBONES, Parameters
+from components.train.parameters import AUTO, BACKBONES, BFLOAT16, FLOAT32, Parameters
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Ours alone runs on another backend than a keras.json or the environment says.
@@ -28,7 +28,7 @@ from components.train.examples import Examples, read_examples
 from components.train.fitting import Fitting, HeldOut, compiled
 from components.train.held_out import Parts, divide, owners_of
 from components.train.input_pipeline import Faces, batches
-from components.train.models import MODELS, Shape, Triplets
+from components.train.models import Shape, Triplets, network_of
 from components.train.sampling import order
 from components.train.weights import Weights
 from fec import identity, layout, model_card
@@ -66,12 +66,13 @@ def train(
     event("chosen", _said(p, chosen, parts))
     directory = layout.model_dir(run)
     # Choices depend on the devices: what was begun with others is not gone on with.
-    begun = identity.fingerprint({"training": fingerprint, "chosen": asdict(chosen)})
+    precision = _precision(p, on)
+    begun = identity.fingerprint({"training": fingerprint, "chosen": asdict(chosen), "precision": precision})
     workspace = f"{directory}/{begun[:16]}"
     folder = storage.workspace(workspace)
     checkpoints = Checkpoints(storage, f"{directory}/checkpoint", begun, folder)
     backbone = p.backbone or BACKBONES.get(p.model, "")
-    shape = Shape(records.image_size, p.embedding_size, on.replicas > 1, backbone)
+    shape = Shape(records.image_size, p.embedding_size, on.replicas > 1, backbone, precision)
     with on.strategy.scope():
         triplets, state = _restored(p, chosen, shape, checkpoints, weights)
     faces = Faces(examples.jpegs, records.image_size)
@@ -96,6 +97,11 @@ def train(
         f"trained {state.step:,} steps on {len(parts.train):,} triplets: loss {history.loss[-1]:.3f}, triplet "
         f"accuracy of the last batches {history.triplet_accuracy[-1]:.3f}{held} (chance 0.333)",
     )
+
+
+def _precision(p: Parameters, on: Devices) -> str:
+    """What the network computes in; on a CPU bfloat16 is slower than float32."""
+    return p.precision if p.precision != AUTO else BFLOAT16 if on.bfloat16 else FLOAT32
 
 
 def _parts(storage: Storage, p: Parameters, examples: Examples) -> Parts:
@@ -136,7 +142,7 @@ def _stored(
     if p.ema:
         triplets.optimizer.finalize_variable_values(triplets.trainable_variables)
     # In a plain one, whatever the devices were.
-    network = MODELS[p.model](replace(shape, synchronized=False))
+    network = network_of(p.model, replace(shape, synchronized=False, precision=FLOAT32))
     network.set_weights(triplets.network.get_weights())
     digest = _store_model(network, folder / MODEL, shape.image_size)
     if history.best:
@@ -159,7 +165,7 @@ def _about(
         "parameters": {name: value for name, value in asdict(p).items() if name != "root"},
         "chosen": {name: value for name, value in asdict(chosen).items() if name != "why"},
         "why": chosen.why,
-        "ran_on": {"kind": on.kind, "devices": list(on.names), "replicas": on.replicas},
+        "ran_on": {"kind": on.kind, "devices": list(on.names), "replicas": on.replicas, "precision": _precision(p, on)},
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
         "triplets": records.triplets,
         "trained_on": len(parts.train),

@@ -110,7 +110,7 @@ def test_tensorboard_can_read_the_curves(trained_once: Path) -> None:
         for event in tf.compat.v1.train.summary_iterator(str(log))
         for value in event.summary.value
     ]
-    assert values == [(tag, step) for step in (10, 20, 30, 40, STEPS) for tag in ("loss", "triplet_accuracy")]
+    assert values == [(tag, step) for step in (10, 20, 30, 40, STEPS) for tag in ("loss", "triplet_accuracy", "active")]
 
 
 def test_tensorboard_starts_in_this_environment() -> None:
@@ -144,13 +144,13 @@ def test_a_checkpoint_that_cannot_be_read_is_left_behind(trained: Path, capsys: 
     directory = trained / layout.model_dir("short")
     fingerprint = json.loads((directory / layout.DONE).read_text())["fingerprint"]
     about = json.loads((directory / "train.json").read_text())
-    chosen = {"training": fingerprint, "chosen": {**about["chosen"], "why": about["why"]}}
+    chosen = {"training": fingerprint, "chosen": {**about["chosen"], "why": about["why"]}, "precision": "float32"}
     model = (directory / "model.keras").read_bytes()
     shutil.rmtree(directory)
     begun = identity.fingerprint(chosen)
     folder = open_storage(str(trained)).workspace(f"{layout.model_dir('short')}/{begun[:16]}")
     (folder / "2.weights.h5").write_bytes(b"torn")
-    (folder / "state.json").write_text(json.dumps({"step": 2, "history": {}, "since": [0.0, 0.0]}))
+    (folder / "state.json").write_text(json.dumps({"step": 2, "history": {}, "since": [0.0, 0.0, 0.0]}))
     short(trained)
     assert '"checkpoint_lost"' in capsys.readouterr().err
     assert (directory / "model.keras").read_bytes() == model
@@ -239,6 +239,30 @@ def test_every_model_that_is_offered_can_be_built() -> None:
     assert 3_000_000 < models.base(Shape(112)).count_params() < 10_000_000
 
 
+def test_in_bfloat16_what_goes_in_what_comes_out_and_what_is_kept_is_float32(tmp_path: Path) -> None:
+    half = models.network_of("tiny", Shape(16, precision="bfloat16"))
+    assert half.get_layer("block3_convolution").compute_dtype == "bfloat16"
+    pixels = np.random.default_rng(0).uniform(0, 255, (4, 16, 16, 3)).astype(np.float32)
+    whole = models.network_of("tiny", Shape(16))
+    whole.set_weights(half.get_weights())
+    inside = keras.Model(half.input, half.get_layer("scaled").output)
+    assert np.array_equal(np.asarray(inside(pixels)), np.asarray(keras.layers.Rescaling(1 / 127.5, -1.0)(pixels)))
+    assert half(pixels).dtype == tf.float32
+    assert {weight.dtype for weight in half.weights} == {"float32"}
+    assert np.allclose(np.asarray(half(pixels)), np.asarray(whole(pixels)), atol=0.05)
+    write_root(str(tmp_path), 12)
+    name = run(Parameters(root=str(tmp_path), steps=2, batch_size=6, precision="bfloat16"))
+    stored = keras.saving.load_model(tmp_path / layout.model_dir(name) / "model.keras")
+    assert {layer.compute_dtype for layer in stored.layers} == {"float32"}
+
+
+def test_a_triplet_short_of_its_margin_is_active(trained_once: Path) -> None:
+    history = json.loads((trained_once / layout.model_dir("short") / "history.json").read_text())
+    assert len(history["active"]) == len(history["steps"])
+    for wrong, active in zip((1 - a for a in history["triplet_accuracy"]), history["active"], strict=True):
+        assert wrong <= active + 1e-6 <= 1 + 1e-5
+
+
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An empty bucket as a storage root, on a server of its own."""
@@ -278,7 +302,7 @@ def test_another_machine_goes_on_from_the_checkpoint_in_the_bucket(bucket: str, 
     there.mkdir()
     trained = fresh_model(seed=1)
     for step in (4, 8):
-        state = TrainingState(step, History([4], [0.3], [0.5], [4], [0.4]), (0.25, 0.5))
+        state = TrainingState(step, History([4], [0.3], [0.5], [0.9], [4], [0.4]), (0.25, 0.5, 0.9))
         Checkpoints(storage, "models/x/checkpoint", "f" * 64, here).save(trained, state)
     fresh = fresh_model(seed=2)
     assert Checkpoints(storage, "models/x/checkpoint", "f" * 64, there).restore(fresh) == state
