@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from fec.boxes import Box
@@ -12,6 +13,9 @@ from fec.boxes import Box
 # 64 bits: for 160,000 images the odds of any two sharing an id are below one in a billion.
 ID_HEX_DIGITS = 16
 MAX_NAME_BYTES = 255
+_ROWS = 4096
+# Stands for rows in a JSON text that has no NUL.
+_HERE = "\0rows\0"
 
 
 def image_id(url: str) -> str:
@@ -43,8 +47,23 @@ def crop_name(url: str, box: Box, *, distinct: bool = False) -> str:
 
 def fingerprint(value: Mapping[str, Any]) -> str:
     """64 hex digits of a JSON-serialisable mapping, the same whatever the order of its keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_json(value).encode()).hexdigest()
+
+
+def fingerprint_with(value: Mapping[str, Any], name: str, rows: Iterable[Sequence[str]]) -> str:
+    """``fingerprint(value | {name: list(rows)})``, holding few of the rows at a time."""
+    before, after = _json({**value, name: _HERE}).split(_json(_HERE))
+    digest = hashlib.sha256(f"{before}[".encode())
+    left, separator = iter(rows), b""
+    while some := list(islice(left, _ROWS)):
+        digest.update(separator + _json(some)[1:-1].encode())
+        separator = b","
+    digest.update(f"]{after}".encode())
+    return digest.hexdigest()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def _hex(text: str) -> str:

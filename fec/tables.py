@@ -178,4 +178,6 @@ def read_table(
     copy.write(storage.read(path))
     source = pa.BufferReader(copy.getvalue())
     wanted = None if columns is None else list(columns)
+    if filters is None:
+        return parquet_file(source).read(columns=wanted)
     return pq.read_table(source, columns=wanted, filters=filters, page_checksum_verification=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from components.download.parameters import Parameters
 from fec.outcomes import IMAGE_OUTCOMES, ImageOutcome, Kind
-from fec.segments import StoredImage
 
 
 def cause(outcome: ImageOutcome, parameters: Parameters) -> str | None:
@@ -15,9 +14,9 @@ def cause(outcome: ImageOutcome, parameters: Parameters) -> str | None:
     return f"{meaning.depends_on}={_value(meaning.depends_on, parameters)}" if meaning.kind is Kind.OURS else None
 
 
-def to_be_asked(image: StoredImage, parameters: Parameters) -> bool:
-    """Whether a run with these parameters asks for an image again of which that much is known."""
-    return image.outcome.transient or worth_asking(image.outcome, image.cause, parameters)
+def to_be_asked(outcome: ImageOutcome, came_of: str | None, parameters: Parameters) -> bool:
+    """Whether a run with these parameters asks for an image again that ended so."""
+    return outcome.transient or worth_asking(outcome, came_of, parameters)
 
 
 def worth_asking(outcome: ImageOutcome, came_of: str | None, parameters: Parameters) -> bool:

@@ -7,6 +7,7 @@ import heapq
 import random
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 from components.download.answers import Answer, short
@@ -23,6 +24,9 @@ BACKOFF_MAX: Final = 60.0
 # A key is left alone after so many failures in a row, whichever of its servers they were at.
 FAILURES_OF_A_KEY: Final = 3 * FAILURES_IN_A_ROW
 
+# What waits for one robots.txt while others of the key are asked for.
+MOST_PARKED: Final = 64
+
 # (not before, order, request, attempts so far)
 Waiting = tuple[float, int, Request, int]
 
@@ -33,8 +37,10 @@ class Queue:
     def __init__(self, host: Host, shared: Shared) -> None:
         self._key, self._shared = host.key, shared
         self._pace = shared.paces.of(host.key)
-        self._waiting: list[Waiting] = [(0.0, order, request, 0) for order, request in enumerate(host.requests)]
-        self._order = {request.image_id: order for order, request in enumerate(host.requests)}
+        # What is next, and what is to be tried again; all else is in ``_fresh``, from ``_begun`` on.
+        self._waiting: list[Waiting] = []
+        self._fresh, self._begun = host.requests, 0
+        self._order = count()
         # What those that are to be tried again were answered.
         self._own: dict[str, Answer] = {}
         # Images whose server's robots.txt is being read, by server.
@@ -48,7 +54,7 @@ class Queue:
         """Returns when every request has ended, or its end waits with others in ``shared.pending``."""
         running: set[asyncio.Task[None]] = set()
         try:
-            while self._waiting or running:
+            while self._more() or running:
                 if self._left:
                     await self._leave_rest()
                 wait = None
@@ -59,14 +65,15 @@ class Queue:
                     if await self._not_to_be_asked():
                         continue
                     wait = self._wait()
-                    if wait <= 0:
+                    if wait <= 0 and not self._is_held_up():
                         if (task := await self._next()) is not None:
                             running.add(task)
                         continue
                 if not running:
                     await self._sleep(wait or 0)
                     continue
-                finished, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                timeout = None if wait is not None and wait <= 0 else wait
+                finished, running = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 errors = [error for task in finished if (error := task.exception()) is not None]
                 if errors:  # each was asked for, so that none is reported as never retrieved
                     raise errors[0]
@@ -76,6 +83,13 @@ class Queue:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    def _more(self) -> bool:
+        """Whether anything waits; the first of it is then in ``_waiting``, new ones before all others."""
+        if self._begun < len(self._fresh) and (not self._waiting or self._waiting[0][0] > 0):
+            heapq.heappush(self._waiting, (0.0, next(self._order), self._fresh[self._begun], 0))
+            self._begun += 1
+        return bool(self._waiting)
 
     def _most_at_once(self) -> int:
         """One while the host has not answered and others wait to be heard, so that it waits for itself only."""
@@ -109,8 +123,10 @@ class Queue:
             answer = Answer(ImageOutcome.NOT_ASKED, f"{FAILURES_IN_A_ROW} requests in a row failed at its host")
         elif robots is None:
             return False
-        elif server(request.url) in self._parked:
-            self._parked[server(request.url)].append(heapq.heappop(self._waiting))
+        elif (parked := self._parked.get(server(request.url))) is not None:
+            if len(parked) >= MOST_PARKED:
+                return False
+            parked.append(heapq.heappop(self._waiting))
             return True
         elif not robots.known(request.url) or robots.allows(request.url):
             return False
@@ -120,11 +136,15 @@ class Queue:
         await self._shared.end(request, self._own.pop(request.image_id, answer), attempts)
         return True
 
+    def _is_held_up(self) -> bool:
+        """Whether the first that waits cannot go on before a robots.txt is read that is on its way."""
+        return server(self._waiting[0][2].url) in self._parked
+
     async def _next(self) -> asyncio.Task[None] | None:
         """Send the next request, once there is a connection for it; None if meanwhile it is not to be sent."""
         proven = self._answered
         await self._shared.connections.acquire(proven)
-        if self._left or not self._waiting or self._wait() > 0:
+        if self._left or not self._waiting or self._wait() > 0 or self._is_held_up():
             self._shared.connections.release(proven)
             return None
         entry = heapq.heappop(self._waiting)
@@ -223,12 +243,12 @@ class Queue:
         """What was refused as an outage began is to be asked for again."""
         for held in self._refusals.held:
             self._shared.doubtful[held.request.image_id] = held.request
-            heapq.heappush(self._waiting, (0.0, self._order[held.request.image_id], held.request, held.attempts - 1))
+            heapq.heappush(self._waiting, (0.0, next(self._order), held.request, held.attempts - 1))
         self._refusals.held = []
 
     async def _leave_rest(self) -> None:
         """End what is waiting without asking."""
-        waiting, self._waiting = self._waiting, []
-        for _, _, request, attempts in sorted(waiting, key=lambda entry: entry[1]):
-            answer = Answer(ImageOutcome.NOT_ASKED, short(f"left to the next run: {self._left}"))
+        answer = Answer(ImageOutcome.NOT_ASKED, short(f"left to the next run: {self._left}"))
+        while self._more():
+            _, _, request, attempts = heapq.heappop(self._waiting)
             await self._shared.end(request, self._own.pop(request.image_id, answer), attempts)

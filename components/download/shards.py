@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, ParamSpec
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from components.download.answers import Answer
-from components.download.formats import image_extension
 from components.download.ours import cause, to_be_asked, worth_asking
 from components.download.parameters import Parameters
 from components.download.shared import Request
@@ -19,52 +24,115 @@ from fec import identity, layout, segments, tables
 from fec.done import Done, finished, write_done
 from fec.errors import RunFailed
 from fec.outcomes import ImageOutcome, Kind
-from fec.progress import event
-from fec.rows import StoredElsewhere
-from fec.segments import SegmentWriter, StoredImage, Tried
+from fec.segments import SegmentWriter, Tried
 from fec.storage import Storage
 
 # With a remote root the machine's disk goes with the pod, so a segment is put at least this often, in seconds.
 REMOTE_SEAL_SECONDS: Final = 60.0
+# Rows that are Python objects at a time.
+_ROWS: Final = 1024
+# Images whose manifests' rows are held at a time.
+_AT_ONCE: Final = 16_384
+# One thread for all that takes long: each keeps memory to itself that tables were made in.
+_WRITING: Final = ThreadPoolExecutor(1, "writing")
 # Bytes that are hashed and written in less time than a thread takes to be handed them.
 _SMALL: Final = 1 << 20
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an image that is asked for again."""
+
+    outcome: ImageOutcome
+    cause: str | None
+    finished_at: datetime
 
 
 @dataclass
 class Shard:
-    """One shard while it is worked: what is wanted, what is known, what is still to come."""
+    """One shard while it is worked. Python objects only for what is asked for again: a shard may be all of a list.
+
+    ``images`` are its ``PlannedImage`` rows, sorted by id; ``wanted`` the rows of those that are asked for; ``good``
+    the host keys that gave a picture before.
+    """
 
     number: int
-    urls: Mapping[str, str]
+    images: pa.Table
     fingerprint: str
-    known: dict[str, StoredImage]
-    wanted: set[str]
+    known: dict[str, Known]
+    wanted: NDArray[np.int64]
+    good: frozenset[str] = frozenset()
     writer: SegmentWriter | None = None
     sealed_at: float = field(default_factory=time.monotonic)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def wanted_ids(self) -> pa.ChunkedArray:
+        """The ids of what is asked for."""
+        return self.images["image_id"].take(pa.array(self.wanted))
 
     def asked_before(self, image_id: str) -> bool:
         """Whether the image itself was ever asked for."""
         return image_id in self.known and self.known[image_id].outcome is not ImageOutcome.NOT_ASKED
 
 
-def unfinished(storage: Storage, parameters: Parameters, number: int, urls: dict[str, str]) -> Shard | None:
-    """The shard with what it lacks, or None if its marker says that there is nothing to do now."""
+def unfinished(
+    storage: Storage, parameters: Parameters, number: int, images: pa.Table, manifests: frozenset[str]
+) -> Shard | None:
+    """The shard with what it lacks, or None if its marker says that there is nothing to do now.
+
+    ``manifests`` are the names of those there are: one that the marker does not know was put by a task that was
+    started twice, and is taken in.
+    """
     directory = layout.images_dir(parameters.split, number)
-    fingerprint = identity.fingerprint({"images": sorted(urls.items()), **parameters.settings})
+    fingerprint = identity.fingerprint_with(parameters.settings, "images", _named(images))
     done = finished(storage, directory, fingerprint)
-    if done is not None and not _has_more(done, parameters):
+    if done is not None and not _has_more(done, parameters) and manifests <= done.details.get("manifests", {}).keys():
         return None
     with SegmentWriter(storage, parameters.split, number) as writer:
         writer.seal()  # what a killed predecessor had added
-    segments.adopt_orphans(storage, parameters.split, number, urls)
-    known = {
-        image_id: image
-        for image_id, image in segments.stored_images(storage, parameters.split, number).items()
-        if image_id in urls
+    segments.adopt_orphans(storage, parameters.split, number, lambda: dict(_named(images)))
+    columns = ["image_id", "outcome", "cause", "finished_at"]
+    known = segments.latest(storage, parameters.split, number, columns, images["image_id"])
+    again = _asked_again(known, parameters)
+    kept = known.filter(pc.invert(again))
+    wanted = np.flatnonzero(~pc.is_in(images["image_id"], kept["image_id"]).to_numpy())
+    fetched = known.filter(pc.equal(known["outcome"], str(ImageOutcome.FETCHED)))
+    good = images.filter(pc.is_in(images["image_id"], fetched["image_id"]))["host_key"].unique().to_pylist()
+    return Shard(number, images, fingerprint, _objects(known.filter(again)), wanted, frozenset(good))
+
+
+def _named(images: pa.Table) -> Iterator[tuple[str, str]]:
+    """Id and URL of each."""
+    for batch in images.to_batches(max_chunksize=_ROWS):
+        yield from zip(batch["image_id"].to_pylist(), batch["url"].to_pylist(), strict=True)
+
+
+def _asked_again(known: pa.Table, parameters: Parameters) -> pa.ChunkedArray:
+    """Which rows of ``known`` are of images that are asked for again: that follows from outcome and cause."""
+    asked = {kind: to_be_asked(*kind, parameters) for kind in _kinds(known)}
+    again = [asked[kind] for batch in known.to_batches(max_chunksize=_ROWS) for kind in _kinds_of(batch)]
+    return pa.chunked_array([pa.array(again, pa.bool_())])
+
+
+def _kinds(known: pa.Table) -> Counter[tuple[ImageOutcome, str | None]]:
+    """How many rows there are of each outcome and cause."""
+    return Counter(kind for batch in known.to_batches(max_chunksize=_ROWS) for kind in _kinds_of(batch))
+
+
+def _kinds_of(batch: pa.RecordBatch) -> Iterator[tuple[ImageOutcome, str | None]]:
+    outcomes, causes = batch["outcome"].to_pylist(), batch["cause"].to_pylist()
+    return zip(map(ImageOutcome, outcomes), causes, strict=True)
+
+
+def _objects(known: pa.Table) -> dict[str, Known]:
+    return {
+        row["image_id"]: Known(ImageOutcome(row["outcome"]), row["cause"], row["finished_at"])
+        for batch in known.to_batches(max_chunksize=_ROWS)
+        for row in batch.to_pylist()
     }
-    wanted = {image_id for image_id in urls if image_id not in known or to_be_asked(known[image_id], parameters)}
-    return Shard(number, urls, fingerprint, known, wanted)
 
 
 def due(done: Done, parameters: Parameters) -> datetime:
@@ -91,46 +159,16 @@ def _has_more(done: Done, parameters: Parameters) -> bool:
     return any(worth_asking(outcome, came_of, parameters) for outcome, came_of, _ in outcomes(done))
 
 
-def adopt_from_earlier_plans(storage: Storage, parameters: Parameters, shards: Sequence[Shard]) -> None:
-    """Take over what an earlier plan of this root stored elsewhere, instead of asking its host again."""
-    split = parameters.split
-    path = f"{layout.plan_dir(split)}/stored.parquet"
-    if storage.size(path) is None:
-        return
-    home = {image_id: shard for shard in shards for image_id in shard.wanted}
-    elsewhere: dict[tuple[str, int], set[str]] = {}
-    for row in tables.read_rows(storage, path, StoredElsewhere):
-        shard = home.get(row.image_id)
-        if shard is not None and (row.split, row.shard) != (split, shard.number):
-            elsewhere.setdefault((row.split, row.shard), set()).add(row.image_id)
-    for (other_split, other), ids in sorted(elsewhere.items()):
-        try:
-            stored = segments.stored_images(storage, other_split, other)
-        except RunFailed as spoiled:
-            event("spoiled", f"{spoiled}; fetching them again", severity="WARNING")
-            continue
-        for image_id in sorted(ids & stored.keys(), key=lambda i: (stored[i].segment, stored[i].offset or 0)):
-            image, shard = stored[image_id], home[image_id]
-            if to_be_asked(image, parameters) or image_id not in shard.wanted:
-                continue
-            data, extension = None, ""
-            if image.outcome is ImageOutcome.FETCHED:
-                try:
-                    data = segments.read_original(storage, other_split, other, image)
-                except RunFailed as spoiled:
-                    event("spoiled", f"{spoiled}; fetching it again", severity="WARNING")
-                    continue
-                extension = image_extension(data) or "bin"
-            _writer(storage, split, shard).add(image.tried, data, extension)
-            shard.wanted.discard(image_id)
-
-
-def _writer(storage: Storage, split: str, shard: Shard) -> SegmentWriter:
+def writer_of(storage: Storage, split: str, shard: Shard) -> SegmentWriter:
     """The shard's writer, opened when first needed."""
     if shard.writer is None:
         shard.writer = SegmentWriter(storage, split, shard.number)
         shard.sealed_at = time.monotonic()
     return shard.writer
+
+
+async def _in_thread(work: Callable[P, None], *values: P.args, **_: P.kwargs) -> None:
+    await asyncio.get_running_loop().run_in_executor(_WRITING, work, *values)
 
 
 async def store(
@@ -157,10 +195,10 @@ async def store(
         came_of,
     )
     async with shard.lock:
-        writer = _writer(storage, parameters.split, shard)
+        writer = writer_of(storage, parameters.split, shard)
         length = len(answer.data or b"")
         if length > _SMALL or writer.would_fill(length):
-            await asyncio.to_thread(writer.add, tried, answer.data, answer.extension or "bin")
+            await _in_thread(writer.add, tried, answer.data, answer.extension or "bin")
         else:
             writer.add(tried, answer.data, answer.extension or "bin")
 
@@ -173,7 +211,7 @@ async def seal_now_and_then(storage: Storage, shards: Sequence[Shard]) -> None:
             if not storage.local and time.monotonic() - shard.sealed_at > REMOTE_SEAL_SECONDS:
                 async with shard.lock:
                     if shard.writer is not None:
-                        await asyncio.to_thread(shard.writer.seal)
+                        await _in_thread(shard.writer.seal)
                         shard.sealed_at = time.monotonic()
 
 
@@ -182,7 +220,7 @@ async def close(shard: Shard) -> None:
     async with shard.lock:
         if shard.writer is not None:
             try:
-                await asyncio.to_thread(shard.writer.seal)
+                await _in_thread(shard.writer.seal)
             finally:
                 shard.writer.close()
                 shard.writer = None
@@ -199,12 +237,14 @@ async def close_all(shards: Sequence[Shard]) -> None:
 def finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
     """Mark the shard finished: every image has an outcome."""
     directory = layout.images_dir(parameters.split, shard.number)
-    stored = segments.stored_images(storage, parameters.split, shard.number)
-    images = [stored[image_id] for image_id in sorted(shard.urls)]
-    counts = Counter(str(image.outcome) for image in images)
-    ours = Counter((str(i.outcome), i.cause) for i in images if i.outcome.kind is Kind.OURS and i.cause is not None)
-    digest = segments.originals_digest((image.image_id, image.outcome, image.sha256) for image in images)
-    transient = sum(image.outcome.transient for image in images)
+    kinds: Counter[tuple[ImageOutcome, str | None]] = Counter()
+    digest = segments.originals_digest(_stored(storage, parameters.split, shard, kinds))
+    counts: Counter[str] = Counter()
+    for (outcome, _), number in kinds.items():
+        counts[str(outcome)] += number
+    if kinds.total() != len(shard.images):
+        raise RunFailed(f"{directory}: {len(shard.images) - kinds.total():,} images have no outcome there; run again")
+    ours = sorted([str(o), came_of, n] for (o, came_of), n in kinds.items() if o.kind is Kind.OURS and came_of)
     storage.remove_workspace(directory)
     write_done(
         storage,
@@ -213,11 +253,27 @@ def finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
             "download",
             shard.fingerprint,
             digest,
-            {"images": len(images), "transient": transient, **counts},
+            {"images": kinds.total(), "transient": sum(n for (o, _), n in kinds.items() if o.transient), **counts},
             {
                 "tried_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "ours": sorted([outcome, came_of, count] for (outcome, came_of), count in ours.items()),
+                "ours": ours,
                 "manifests": segments.manifest_digests(storage, parameters.split, shard.number),
             },
         ),
     )
+
+
+def _stored(
+    storage: Storage, split: str, shard: Shard, kinds: Counter[tuple[ImageOutcome, str | None]]
+) -> Iterator[tuple[str, ImageOutcome, str | None]]:
+    """Id, outcome and digest of every image of the shard, by id; counts their ``kinds``. Some at a time."""
+    ids = shard.images["image_id"]
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids.slice(start, _AT_ONCE)
+        stored = segments.latest(storage, split, shard.number, ["image_id", "outcome", "cause", "sha256"], some)
+        kinds.update(_kinds(stored))
+        for batch in stored.to_batches(max_chunksize=_ROWS):
+            columns = (batch[name].to_pylist() for name in ("image_id", "outcome", "sha256"))
+            for image_id, outcome, sha256 in zip(*columns, strict=True):
+                yield image_id, ImageOutcome(outcome), sha256
+        tables.release_memory()

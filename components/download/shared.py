@@ -27,7 +27,7 @@ IN_AN_OUTAGE: Final = "asked while nearly everything failed"
 
 @dataclass(frozen=True)
 class Request:
-    """One image to fetch, for the shard it is stored in.
+    """One image to fetch, for the shard it is stored in; ``key`` is its host key in the plan.
 
     ``stubborn``: it failed for a passing cause long ago already, so that failing again tells nothing of the network.
     """
@@ -36,6 +36,7 @@ class Request:
     url: str
     shard: int
     stubborn: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True)

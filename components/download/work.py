@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import resource
 import signal
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import uvloop
 
 from components.download.addresses import networks
+from components.download.adoption import adopt_from_earlier_plans
 from components.download.answers import Answer, Limits
 from components.download.crawl import crawl
 from components.download.fetch import fetcher
@@ -26,7 +26,6 @@ from components.download.pace import Paces
 from components.download.parameters import Parameters
 from components.download.shards import (
     Shard,
-    adopt_from_earlier_plans,
     close,
     close_all,
     finish,
@@ -34,14 +33,15 @@ from components.download.shards import (
     store,
     unfinished,
 )
-from components.download.shared import CrawlPolicy, Host, Request, Shared
+from components.download.shared import CrawlPolicy, Request, Shared
+from components.download.wanted import hosts_of
 from components.download.weather import Weather
-from fec import layout, tables
+from fec import layout, segments, tables
 from fec.done import read_done, read_markers
 from fec.errors import ConfigurationError, RunFailed
 from fec.layout import Group
-from fec.outcomes import ImageOutcome
 from fec.progress import Progress, task_name, track
+from fec.rows import PlannedImage
 from fec.storage import Storage, open_storage
 
 # Files open at a time: two a shard, one a connection, and these; and what is asked for of the machine.
@@ -61,32 +61,55 @@ class Rates:
 
 def download(parameters: Parameters) -> None:
     """Work all shards of the group together, so that every host has one queue."""
+    # For many small tables over hours the system's own allocator keeps least to itself.
+    pa.set_memory_pool(pa.system_memory_pool())
     storage = open_storage(parameters.root)
     plan = read_done(storage, layout.plan_dir(parameters.split))
     if plan is None:
         raise RunFailed(f"{storage.root} has no finished plan of {parameters.split}: run the plan step first")
     group = Group.parse(parameters.group)
     numbers = set(group.of(int(plan.details["num_shards"])))
-    images = tables.read_table(storage, f"{layout.plan_dir(parameters.split)}/images.parquet")
-    rates = _rates(images, numbers, parameters.requests_per_second, group.count)
-    mine = images.filter(pc.is_in(images["shard"], value_set=_int32(numbers)))
-    urls: dict[int, dict[str, str]] = {number: {} for number in sorted(numbers)}
-    keys: dict[str, str] = {}
-    columns = (mine[name].to_pylist() for name in ("image_id", "url", "shard", "host_key"))
-    for image_id, url, number, key in zip(*columns, strict=True):
-        urls[number][image_id] = url
-        keys[image_id] = key
-    found = [unfinished(storage, parameters, number, wanted) for number, wanted in urls.items()]
-    shards = [shard for shard in found if shard is not None]
+    images = _planned(storage, parameters, numbers)
+    shards = _shards(storage, parameters, numbers, images)
     if shards:
+        rates = _rates(_places(storage, parameters), numbers, parameters.requests_per_second, group.count)
         _allow_open_files(2 * len(shards) + parameters.connections + _OTHER_FILES)
         adopt_from_earlier_plans(storage, parameters, shards)
-        crawled = _crawled(_crawl(storage, parameters, rates, keys, shards))
-        _judge(parameters, crawled, len(mine) - sum(crawled.asked.values()))
+        tables.release_memory()
+        crawled = _crawled(_crawl(storage, parameters, rates, shards))
+        _judge(parameters, crawled, len(images) - crawled.asked.total())
         for shard in shards:
             finish(storage, parameters, shard)
     markers = read_markers(storage, [layout.images_dir(parameters.split, number) for number in sorted(numbers)])
     say_what_is_left(parameters, [done for done in markers if done is not None])
+
+
+def _images(parameters: Parameters) -> str:
+    return f"{layout.plan_dir(parameters.split)}/images.parquet"
+
+
+def _planned(storage: Storage, parameters: Parameters, numbers: set[int]) -> pa.Table:
+    """The images of these shards, sorted by shard and id."""
+    schema = tables.schema(PlannedImage)
+    mine = pa.array(sorted(numbers), schema.field("shard").type)
+    batches = tables.read_batches(storage, _images(parameters), schema.names)
+    some = [batch.filter(pc.is_in(batch["shard"], value_set=mine)) for batch in batches]
+    return pa.Table.from_batches(some, schema)
+
+
+def _shards(storage: Storage, parameters: Parameters, numbers: set[int], images: pa.Table) -> list[Shard]:
+    """Those of the group's shards that are not finished, with what they lack."""
+    places = images["shard"].to_numpy()
+    manifests = segments.manifests(storage, parameters.split)
+    found = []
+    for number in sorted(numbers):
+        start, end = np.searchsorted(places, [number, number + 1]).tolist()
+        shard = unfinished(
+            storage, parameters, number, images.slice(start, end - start), manifests.get(number, frozenset())
+        )
+        if shard is not None:
+            found.append(shard)
+    return found
 
 
 @dataclass
@@ -128,19 +151,20 @@ def _allow_open_files(needed: int) -> None:
         )
 
 
-def _int32(numbers: set[int]) -> pa.Array:
-    return pa.array(sorted(numbers), type=pa.int32())
+def _places(storage: Storage, parameters: Parameters) -> Iterator[tuple[str, int]]:
+    """The host key and the shard of every image of the plan."""
+    for batch in tables.read_batches(storage, _images(parameters), ["host_key", "shard"]):
+        yield from zip(batch["host_key"].to_pylist(), batch["shard"].to_pylist(), strict=True)
 
 
-def _rates(images: pa.Table, numbers: set[int], rate: float, tasks: int) -> Rates:
+def _rates(places: Iterable[tuple[str, int]], numbers: set[int], rate: float, tasks: int) -> Rates:
     """What this task, one of ``tasks``, may ask of each host key, so that all of them together keep to ``rate``.
 
     A key that lives in k shards of which j are ours has j/k of the rate, whoever runs the others, and when. A redirect
     may lead any task to any key, so a little of it is kept for those that have none of its shards.
     """
     living: dict[str, set[int]] = {}
-    places = images.select(["host_key", "shard"]).group_by(["host_key", "shard"]).aggregate([])
-    for key, shard in zip(places["host_key"].to_pylist(), places["shard"].to_pylist(), strict=True):
+    for key, shard in places:
         living.setdefault(key, set()).add(shard)
     foreign = FOREIGN_SHARE if tasks > 1 else 0.0
     planned = {
@@ -150,52 +174,21 @@ def _rates(images: pa.Table, numbers: set[int], rate: float, tasks: int) -> Rate
     return Rates(planned, rate / tasks)
 
 
-def _hosts(shards: Sequence[Shard], keys: dict[str, str], stubborn: set[str]) -> list[Host]:
-    """What is wanted of each host key: images never asked for first, each time in another order."""
-    requests: dict[str, list[Request]] = {}
-    good = {
-        keys[image_id]
-        for shard in shards
-        for image_id, image in shard.known.items()
-        if image.outcome is ImageOutcome.FETCHED
-    }
-    wanted = [(shard.asked_before(image_id), image_id, shard) for shard in shards for image_id in shard.wanted]
-    random.shuffle(wanted)
-    for _, image_id, shard in sorted(wanted, key=lambda entry: entry[0]):
-        request = Request(image_id, shard.urls[image_id], shard.number, image_id in stubborn)
-        requests.setdefault(keys[image_id], []).append(request)
-    return [Host(key, some, key in good) for key, some in requests.items()]
-
-
-def _stubborn(shards: Sequence[Shard], after: float) -> set[str]:
-    """Images that failed for a passing cause so long ago that they had their time."""
-    now = datetime.now(UTC)
-    return {
-        image_id
-        for shard in shards
-        for image_id, image in shard.known.items()
-        if image.outcome.transient and now - image.finished_at >= timedelta(seconds=after)
-    }
-
-
-async def _crawl(
-    storage: Storage, parameters: Parameters, rates: Rates, keys: dict[str, str], shards: list[Shard]
-) -> Crawled:
+async def _crawl(storage: Storage, parameters: Parameters, rates: Rates, shards: list[Shard]) -> Crawled:
     crawled = Crawled()
     stop = _told_to_stop()
     for shard in shards:
-        if not shard.wanted:
+        if not len(shard.wanted):
             await close(shard)
     left = {shard.number: len(shard.wanted) for shard in shards}
-    home = {image_id: shard for shard in shards for image_id in shard.wanted}
-    total = sum(len(shard.urls) for shard in shards)
-    stubborn = _stubborn(shards, parameters.retry_transient_after)
+    home = {shard.number: shard for shard in shards}
+    total = sum(len(shard.images) for shard in shards)
     with track(task_name("download", parameters.split, parameters.group), total, "images") as progress:
         _count_known(progress, shards)
 
         async def on_result(request: Request, answer: Answer, attempts: int) -> None:
-            shard = home[request.image_id]
-            _note(crawled, keys[request.image_id], answer, request.image_id in stubborn)
+            shard = home[request.shard]
+            _note(crawled, request.key, answer, request.stubborn)
             try:
                 await store(storage, parameters, shard, request, answer, attempts)
             finally:
@@ -214,7 +207,7 @@ async def _crawl(
         async with fetcher(allowed, limits, parameters.introduction, parameters.connections) as client:
             paces, weather = Paces(rates.planned, rates.other), Weather(parameters.outage_patience)
             shared = Shared(client, on_result, policy, paces, weather, obey)
-            work = asyncio.ensure_future(crawl(_hosts(shards, keys, stubborn), shared))
+            work = asyncio.ensure_future(crawl(hosts_of(shards, parameters.retry_transient_after), shared))
             stopping = asyncio.ensure_future(stop.wait())
             sealing = asyncio.ensure_future(seal_now_and_then(storage, shards))
             tasks: set[asyncio.Future[Any]] = {work, stopping, sealing}
@@ -232,7 +225,7 @@ async def _crawl(
 
 
 def _count_known(progress: Progress, shards: list[Shard]) -> None:
-    known = sum(len(shard.urls) - len(shard.wanted) for shard in shards)
+    known = sum(len(shard.images) - len(shard.wanted) for shard in shards)
     if known:
         progress.advance(known, outcome="known")
 

@@ -11,7 +11,9 @@ from fec.rows import Tried
 from fec.segments.orphans import adopt_orphans
 from fec.segments.reading import (
     StoredImage,
+    latest,
     manifest_digests,
+    manifests,
     originals_digest,
     precedence,
     read_original,
@@ -25,7 +27,9 @@ __all__ = [
     "StoredImage",
     "Tried",
     "adopt_orphans",
+    "latest",
     "manifest_digests",
+    "manifests",
     "originals_digest",
     "precedence",
     "read_original",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from fec import layout, tables
@@ -16,12 +16,14 @@ from fec.segments.reading import numbers
 from fec.storage import Storage
 
 
-def adopt_orphans(storage: Storage, split: str, shard: int, urls: Mapping[str, str]) -> None:
-    """Give a manifest to segments whose task died with its disk between tar and manifest; ``urls`` by image id.
+def adopt_orphans(storage: Storage, split: str, shard: int, named: Callable[[], Mapping[str, str]]) -> None:
+    """Give a manifest to segments whose task died with its disk between tar and manifest; ``named`` gives the
+    URLs by image id.
 
     Call it after what is in the journal was sealed: its owner knows more of a segment than the tar does.
     """
     orphans = numbers(storage, split, shard, "tar") - numbers(storage, split, shard, "parquet")
+    urls = named() if orphans else {}
     for number in sorted(orphans):
         base = layout.segment(split, shard, number)
         at = datetime.now(UTC)

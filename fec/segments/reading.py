@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fec import layout, tables
+from fec.done import read_done
 from fec.errors import RunFailed
 from fec.outcomes import ImageOutcome, Kind
 from fec.rows import SegmentRow, Tried
@@ -34,19 +38,54 @@ class StoredImage(SegmentRow):
 
 
 def stored_images(storage: Storage, split: str, shard: int) -> dict[str, StoredImage]:
-    """What the shard's segments say of each image they tried, by image id.
+    """What the shard's segments say of each image they tried, by image id: those that its marker names, if it has one.
 
+    What a task that was started twice put after the marker is taken in by the next download, and is not there before.
     Of several rows for one image the later segment's counts, but a final outcome is never taken back by a
     transient one, nor a fetched image by anything else. Raises RunFailed for a manifest that cannot be read.
     """
     known: dict[str, StoredImage] = {}
+    done = read_done(storage, layout.images_dir(split, shard))
+    named = None if done is None else done.details.get("manifests")
     for number in sorted(numbers(storage, split, shard, "parquet")):
+        if named is not None and f"segment-{number:05d}.parquet" not in named:
+            continue
         for row in _read_manifest(storage, f"{layout.segment(split, shard, number)}.parquet"):
             image = StoredImage(**vars(row), segment=number)
             before = known.get(image.image_id)
             if before is None or precedence(image.outcome) >= precedence(before.outcome):
                 known[image.image_id] = image
     return known
+
+
+def latest(storage: Storage, split: str, shard: int, columns: Sequence[str], among: pa.ChunkedArray) -> pa.Table:
+    """What the shard's segments say of the images ``among`` these ids, whatever its marker names.
+
+    A table of ``columns`` of ``SegmentRow``, sorted by ``image_id``, with the row of each image that counts. Raises
+    RunFailed for a manifest that cannot be read.
+    """
+    whole = tables.schema(SegmentRow)
+    wanted = pa.schema([whole.field(name) for name in dict.fromkeys(["image_id", "outcome", *columns])])
+    found = [wanted.empty_table()]
+    for number in sorted(numbers(storage, split, shard, "parquet")):
+        path = f"{layout.segment(split, shard, number)}.parquet"
+        with _explained(path):
+            table = tables.read_table(storage, path)
+            table = table.filter(pc.is_in(table["image_id"], value_set=among))
+            for field in wanted:
+                if field.name not in table.schema.names:  # it came later
+                    table = table.append_column(field, pa.nulls(len(table), field.type))
+            found.append(table.select(wanted.names).cast(wanted))
+    table = pa.concat_tables(found)
+    outcomes = pc.unique(table["outcome"])
+    ranks = pa.array([precedence(ImageOutcome(outcome)) for outcome in outcomes.to_pylist()], pa.int8())
+    table = table.append_column("rank", ranks.take(pc.index_in(table["outcome"], outcomes)))
+    table = table.append_column("place", pa.array(np.arange(len(table))))
+    order = pc.sort_indices(table, [(name, "ascending") for name in ("image_id", "rank", "place")])
+    ids = table["image_id"].take(order).to_numpy()
+    last = np.ones(len(ids), bool)
+    last[:-1] = ids[:-1] != ids[1:]
+    return table.select(list(columns)).take(order.filter(pa.array(last))).combine_chunks()
 
 
 def manifest_digests(storage: Storage, split: str, shard: int) -> dict[str, str]:
@@ -64,9 +103,15 @@ def precedence(outcome: ImageOutcome) -> int:
 
 
 def _read_manifest(storage: Storage, path: str) -> list[SegmentRow]:
-    try:
+    with _explained(path):
         return list(tables.read_rows(storage, path, SegmentRow))
-    except (pa.ArrowException, OSError, KeyError) as error:
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise RunFailed(f"{path} cannot be read ({str(error)[:200]}); restore it, or {_FORGET}") from None
 
 
@@ -99,6 +144,16 @@ def read_original(storage: Storage, split: str, shard: int, image: StoredImage) 
             f"restore the file, or {_FORGET}"
         )
     return data
+
+
+def manifests(storage: Storage, split: str) -> dict[int, frozenset[str]]:
+    """The names of the manifests of each shard of ``split`` that has any."""
+    found: dict[int, set[str]] = {}
+    for entry in storage.list(layout.images_dir(split, 0).rpartition("/")[0]):
+        *_, shard, name = entry.path.split("/")
+        if (match := SEGMENT_FILE.fullmatch(name)) and match[2] == "parquet" and shard.isdecimal():
+            found.setdefault(int(shard), set()).add(name)
+    return {shard: frozenset(names) for shard, names in found.items()}
 
 
 def numbers(storage: Storage, split: str, shard: int, kind: str) -> set[int]:

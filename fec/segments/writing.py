@@ -28,7 +28,7 @@ from fec.storage import Storage
 
 SEGMENT_BYTES: Final = 64 << 20
 # Rows of a segment: many tiny pictures, or many that are gone.
-SEGMENT_ROWS: Final = 16_384
+SEGMENT_ROWS: Final = 4096
 # How often it is looked whether the workspace is still there.
 LOOK_SECONDS: Final = 1.0
 # One manifest is made at a time in a process, so that small nodes do.
@@ -150,6 +150,7 @@ class SegmentWriter:
     def _put(self) -> None:
         """Tar, then manifest. The tar has an end even if nothing was fetched: putting it is what takes the number."""
         manifest = tables.to_bytes(self._manifest())
+        tables.release_memory()
         if self._put_as is None:
             with self._disk():
                 _write(self._tar, self._end, bytes(_END))
@@ -174,7 +175,7 @@ class SegmentWriter:
             if len(some) == _ROWS:
                 whole.append(tables.from_rows(some, SegmentRow))
                 some = []
-        return pa.concat_tables([*whole, tables.from_rows(some, SegmentRow)]).combine_chunks()
+        return pa.concat_tables([*whole, tables.from_rows(some, SegmentRow)])
 
     def _put_before(self) -> list[int]:
         """The segments that this tar was put as, just before a kill or a failure."""

@@ -170,7 +170,14 @@ def _check_shards(
         if planned.images is None or any("parquet" in segment.endings for segment in spoiled):
             continue
         wanted = planned.images.filter(pc.equal(planned.images["shard"], shard))["image_id"].to_pylist()
-        known = _known([segment.rows for segment in by_shard[shard] if segment.rows is not None])
+        named = done.details.get("manifests")
+        counted = [
+            segment.rows
+            for segment in by_shard[shard]
+            if segment.rows is not None
+            and (not isinstance(named, dict) or f"{segment.base.rpartition('/')[2]}.parquet" in named)
+        ]
+        known = _known(counted)
         findings.add(_of_another_run(layout.images_dir(split, shard), done, wanted, known))
         outcomes.update(known[image][0] for image in wanted if image in known)
         fetched += [image for image in wanted if image in known and known[image][0] == ImageOutcome.FETCHED]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fec.boxes import Box
-from fec.identity import crop_name, face_id, fingerprint, image_id
+from fec.identity import crop_name, face_id, fingerprint, fingerprint_with, image_id
 
 URL = "https://farm1.staticflickr.com/a/b_o.jpg"
 BOX = Box(0.1, 0.5, 0.2, 0.6)
@@ -65,3 +65,10 @@ def test_distinct_names_differ(one: str, two: str) -> None:
 def test_a_fingerprint_is_blind_to_the_order_of_keys_and_to_nothing_else() -> None:
     assert fingerprint({"a": 1, "b": "é"}) == fingerprint({"b": "é", "a": 1})
     assert len({fingerprint(value) for value in ({"a": 1}, {"a": "1"}, {"a": 1.5}, {"a": None}, {"b": 1}, {})}) == 6
+
+
+@pytest.mark.parametrize("count", [0, 1, 4096, 9000])
+def test_a_fingerprint_of_many_rows_is_that_of_all_of_them_at_once(count: int) -> None:
+    rows = [[f"{number}", f"http://a/é/{number}"] for number in range(count)]
+    value = {"a": 1, "version": 2, "step": "rows"}
+    assert fingerprint_with(value, "images", iter(rows)) == fingerprint(value | {"images": rows})

@@ -374,7 +374,7 @@ def test_two_writers_at_once_on_one_folder_are_told(storage: Storage) -> None:
 def test_an_orphaned_tar_is_given_a_manifest(storage: Storage) -> None:
     put(storage, "a", "b")
     storage.delete("images/train/0/segment-00000.parquet")
-    adopt_orphans(storage, "train", 0, {"a": tried("a").url, "b": tried("b").url})
+    adopt_orphans(storage, "train", 0, lambda: {"a": tried("a").url, "b": tried("b").url})
     images = stored(storage)
     assert {name: image.url for name, image in images.items()} == {name: tried(name).url for name in "ab"}
     assert read_original(storage, "train", 0, images["b"]) == body("b")
@@ -382,7 +382,7 @@ def test_an_orphaned_tar_is_given_a_manifest(storage: Storage) -> None:
 
 def test_an_orphan_that_is_no_tar_is_said_and_left(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
     storage.write("images/train/0/segment-00000.tar", b"x" * 5000)
-    adopt_orphans(storage, "train", 0, {})
+    adopt_orphans(storage, "train", 0, dict)
     assert files(storage) == ["segment-00000.tar"]
     assert json.loads(capsys.readouterr().err)["event"] == "spoiled"
 

@@ -9,9 +9,7 @@ import pytest
 from components.download.robots import opts_out
 from components.download.step import run
 from components.download.work import _rates
-from fec import tables
 from fec.outcomes import ImageOutcome
-from fec.rows import PlannedImage
 from tests.components.download.site import HOSTS, Hit, Page, Site, answer, parameters, plan, redirect, stored
 from tests.components.download.test_crawl import Host, requests
 from tests.components.download.test_crawl import run as crawl_all
@@ -54,9 +52,7 @@ def test_many_hosts_that_lead_to_one_do_not_ask_it_faster(site: Site) -> None:
 @pytest.mark.parametrize("tasks", [1, 2, 4])
 def test_all_tasks_together_keep_to_the_rate_of_every_key(tasks: int) -> None:
     rows = [("a", 0), ("b", 1), ("c", 0), ("c", 1), ("c", 2), ("c", 3)]
-    planned = [PlannedImage(str(number), "", key, shard) for number, (key, shard) in enumerate(rows)]
-    images = tables.from_rows(planned, PlannedImage)
-    rates = [_rates(images, set(range(index, 4, tasks)), RATE, tasks) for index in range(tasks)]
+    rates = [_rates(rows, set(range(index, 4, tasks)), RATE, tasks) for index in range(tasks)]
     for key in ("a", "b", "c"):
         assert 0.9 * RATE <= sum(rate.planned[key] for rate in rates) <= RATE * 1.0001
     assert sum(rate.other for rate in rates) == pytest.approx(RATE)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -545,3 +546,23 @@ def test_a_host_in_several_shards_keeps_its_rate_over_all_groups(site: Site, tmp
     assert len(times) == 48
     # All groups together may begin at once, one request each.
     assert times[-1] - times[0] >= 0.9 * (48 - groups) / 40.0
+
+
+def test_what_a_task_started_twice_put_after_the_marker_is_taken_in_by_the_next_run(site: Site, tmp_path: Path) -> None:
+    urls = [site.url(f"/{number}") for number in range(4)]
+    site.pages["/0"] = answer(b"", "404 Not Found")
+    site.default = answer()
+    plan(tmp_path, urls)
+    run(parameters(tmp_path))
+    before = stored(tmp_path)
+    storage = open_storage(str(tmp_path))
+    dead = before[urls[0]].tried
+    with SegmentWriter(storage, "train", 0) as writer:
+        writer.add(replace(dead, outcome=ImageOutcome.FETCHED), JPEG + b"late", "jpg")
+        writer.add(before[urls[1]].tried, JPEG + b"another", "jpg")
+        writer.finish()
+    assert stored(tmp_path) == before
+    asked = site.asked()
+    run(parameters(tmp_path))
+    assert site.asked() == asked
+    assert stored(tmp_path)[urls[0]].outcome is ImageOutcome.FETCHED

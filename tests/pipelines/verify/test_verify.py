@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from components.faces import step as faces
 from fec import identity, layout
 from fec.errors import ConfigurationError
 from fec.layout import SPLITS
+from fec.outcomes import ImageOutcome
+from fec.segments import SegmentWriter, stored_images
 from fec.storage import open_storage
 from pipelines.verify import report
 from pipelines.verify.findings import Fault, Findings, Shared
@@ -63,6 +66,18 @@ def test_a_healthy_root_has_no_fault_and_all_of_it_is_read(whole: Path) -> None:
         assert checked["fec_base"] == checked["triplets-fec_base"] == funnel["records"]
         assert checked["fec_tiny"] == checked["triplets-fec_tiny"] == {"train": 12, "eval": 4}[split]
     assert contents(whole) == before
+
+
+def test_a_segment_that_a_task_started_twice_put_after_the_marker_is_no_fault(root: Path) -> None:
+    storage = open_storage(str(root))
+    shard = int(one(root, "images/train/*/_DONE.json").parent.name)
+    before = stored_images(storage, "train", shard)
+    with SegmentWriter(storage, "train", shard) as writer:
+        for image in before.values():
+            writer.add(replace(image.tried, outcome=ImageOutcome.FETCHED), b"\xff\xd8\xffanother", "jpg")
+        writer.finish()
+    assert said(findings_of(root).faults) == ""
+    assert stored_images(storage, "train", shard) == before
 
 
 def test_a_root_made_before_records_had_a_version_is_healthy(root: Path) -> None:
