@@ -27,6 +27,7 @@ COMMANDS = (
     "embed",
     "similar",
     "compare",
+    "export",
 )
 
 

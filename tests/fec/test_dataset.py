@@ -5,37 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pyarrow.compute as pc
 import pytest
 
 import fec
 from fec import dataset_columns
 from fec.errors import ConfigurationError, RunFailed
-from pipelines.folders.drawing import drawn_triplets
-from pipelines.folders.pictures import pictures_of
-from pipelines.folders.root import write_split
-
-SIZE = 24
-# Bytes that are left of the picture that cannot be read.
-BROKEN = 40
+from tests.fec.dataset_root import BROKEN, SIZE, make_root
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root of both splits, of pictures in two class folders, one of which cannot be read."""
-    folder = tmp_path_factory.mktemp("dataset")
-    chance = np.random.default_rng(0)
-    for split in ("train", "eval"):
-        for label in ("glad", "sad"):
-            (folder / split / label).mkdir(parents=True)
-            for number in range(5):
-                path = folder / split / label / f"{split}{number}.png"
-                cv2.imwrite(str(path), chance.integers(0, 255, (SIZE, SIZE, 3)))
-        path.write_bytes(path.read_bytes()[:BROKEN])
-        write_split(folder / "root", split, drawn_triplets(pictures_of(folder / split), 30, seed=0), image_size=16)
-    return folder / "root"
+    return make_root(tmp_path_factory.mktemp("dataset"))
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Models and datasets in the forms that other libraries read."""
