@@ -10,9 +10,10 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fec import log
+from fec.command_line import Parser
 from fec.errors import ConfigurationError, FecError
 from fec.parameters import StepParameters, WrongValue, nested, plain_type, rules_of, with_options
 from fec.progress import event
@@ -25,18 +26,27 @@ S = TypeVar("S", bound=StepParameters)
 
 def parser_for(parameters: type[P], prog: str, description: str) -> argparse.ArgumentParser:
     """A parser with one option a field of the dataclass ``parameters`` (str, int, float, bool, tuple[str, ...])."""
-    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser = Parser(prog=prog, description=description)
     add_options(parser, parameters)
     return parser
 
 
-def add_options(parser: argparse._ActionsContainer, parameters: type[Any]) -> None:
+# What stands for a value in a help text.
+_PLACEHOLDERS: Final[Mapping[Any, str]] = {int: "N", float: "NUMBER", str: "TEXT"}
+
+
+def add_options(
+    parser: argparse._ActionsContainer, parameters: type[Any], names: typing.Container[str] | None = None
+) -> None:
     """Add one option a field of the dataclass ``parameters`` to ``parser``, or to a group of its options.
 
-    A field that is a dict holds options by step, given as ``--set STEP.OPTION=VALUE``.
+    ``names`` are the fields that are wanted, if not all. A field that is a dict holds options by step, given as
+    ``--set STEP.OPTION=VALUE``.
     """
     hints = typing.get_type_hints(parameters)
     for field in dataclasses.fields(parameters):
+        if names is not None and field.name not in names:
+            continue
         flag = _flag(field.name)
         help = rules_of(field).help.replace("%", "%%")
         hint = hints[field.name]
@@ -55,10 +65,16 @@ def add_options(parser: argparse._ActionsContainer, parameters: type[Any]) -> No
             parser.add_argument(
                 flag,
                 type=plain_type(hint),
+                metavar=_placeholder(field.name, plain_type(hint)),
                 required=required,
                 default=None if required else field.default,
                 help=help + shown.replace("%", "%%"),
             )
+
+
+def _placeholder(name: str, kind: Any) -> str:
+    """ROOT for a root, a kind of value for all else."""
+    return name.upper() if name in ("root", "split", "group") else _PLACEHOLDERS.get(kind, "VALUE")
 
 
 def parameters_from(parameters: type[P], options: argparse.Namespace) -> P:

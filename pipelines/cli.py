@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from fec import log
+from fec.command_line import Parser
 from fec.errors import FecError
 
-# Each is a module of pipelines.commands with SUMMARY, add_options(parser) and run(options) -> exit code.
-COMMANDS = (
-    "demo",
-    "dev",
-    "run",
-    "triplets",
-    "verify",
-    "compile",
-    "images",
-    "submit",
-    "status",
-    "jobs",
-    "threshold",
-    "embed",
-    "similar",
-    "compare",
-    "export",
-)
+# What a shell expects of a command that Ctrl-C has ended.
+INTERRUPTED: Final = 130
+ABOUT: Final = "The Facial Expression Comparison dataset, from URLs to a trained embedding."
+# Columns before what a command is for.
+_INDENT: Final = 17
+# What there is, as the help tells it. Each is a module of pipelines.commands with SUMMARY, add_options(parser) and
+# run(options) -> exit code.
+GROUPS: Final = {
+    "to begin with": ("demo", "dev"),
+    "on this machine": ("run", "triplets"),
+    "on a cluster": ("images", "compile", "submit", "jobs"),
+    "what became of a run": ("status", "verify", "threshold", "compare"),
+    "the dataset and the model in use": ("embed", "similar", "export"),
+    "the shell": ("completion",),
+}
+COMMANDS: Final = tuple(name for names in GROUPS.values() for name in names)
 
 
 class _Version(argparse.Action):
@@ -39,24 +41,45 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line."""
+class _Overview(argparse.RawDescriptionHelpFormatter):
+    """Help whose list of commands is the one with groups."""
 
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+    def _format_action(self, action: argparse.Action) -> str:
+        return "" if isinstance(action, argparse._SubParsersAction) else super()._format_action(action)
 
 
 def parser(commands: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of ``fec`` with the sub-commands of these names."""
-    top = Parser(prog="fec", description="The Facial Expression Comparison dataset, from URLs to a trained embedding.")
+    top = Parser(
+        prog="fec",
+        usage="fec COMMAND [OPTION ...]",
+        description=ABOUT,
+        formatter_class=_Overview,
+    )
     top.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and end")
-    chosen = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = top.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="fec")
+    summaries: dict[str, str] = {}
     for name in commands:
         command = import_module(f"pipelines.commands.{name}")
+        summaries[name] = command.SUMMARY
         options = chosen.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         command.add_options(options)
         options.set_defaults(run=command.run)
+    top.epilog = _told(summaries)
     return top
+
+
+def _told(summaries: Mapping[str, str]) -> str:
+    """The commands in their groups, a line each."""
+    width = shutil.get_terminal_size().columns - _INDENT - 2
+    lines = []
+    for group, names in GROUPS.items():
+        lines.append(f"{group}:")
+        for name in names:
+            told = textwrap.wrap(summaries.get(name, ""), max(width, 40)) or [""]
+            lines.append(f"    {name:<{_INDENT - 4}}{told[0]}")
+            lines += [" " * _INDENT + more for more in told[1:]]
+    return "\n".join([*lines, "", "fec COMMAND --help tells of a command's options."])
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -71,6 +94,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except FecError as error:
         print(f"fec {options.command}: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        # Some commands tell more of how they go on (pipelines.local.supervision.Stopped) and never come here.
+        print(f"\nfec {options.command}: stopped", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # what read the output has gone: fec … | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,34 @@ from pipelines.local import arguments
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."
 
 
+# The options in the order in which one asks for them; a test holds that none is left out.
+GROUPS = {
+    "what to work on": ("train_csv", "eval_csv", "root", "max_shards"),
+    "fetching": ("requests_per_second", "allow_network", "retry_transient_after"),
+    "faces": ("detector", "min_confidence", "detector_weights"),
+    "records and training": ("image_size", "model", "train_steps", "batch_size", "learning_rate", "seed"),
+    "how the work is cut": ("num_train_shards", "num_eval_shards", "max_groups"),
+    "everything else": ("options",),
+}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
-    command.add_options(parser, RunParameters)
-    parser.add_argument(
+    for title, names in GROUPS.items():
+        command.add_options(parser.add_argument_group(title), RunParameters, names)
+    running = parser.add_argument_group("the run")
+    running.add_argument(
         "--runner",
         choices=("subprocess", "docker"),
         default="subprocess",
         help="what runs a task: a process, or a container of its image (default: %(default)s)",
     )
-    parser.add_argument("--data-image", default=DATA_IMAGE, help="with --runner docker (default: %(default)s)")
-    parser.add_argument("--train-image", default=TRAIN_IMAGE, help="with --runner docker (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
+    running.add_argument(
+        "--data-image", metavar="IMAGE", default=DATA_IMAGE, help="with --runner docker (default: %(default)s)"
+    )
+    running.add_argument(
+        "--train-image", metavar="IMAGE", default=TRAIN_IMAGE, help="with --runner docker (default: %(default)s)"
+    )
+    running.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,16 +1,21 @@
 """The ``fec`` command: help that costs nothing, mistakes in one line."""
 
+import dataclasses
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from components.form import RunParameters
 from pipelines.cli import COMMANDS
+from pipelines.commands import completion, run
 
 ROW = ",".join([f'"http://127.0.0.1/{name}.jpg",0.1,0.6,0.1,0.6' for name in "abc"] + ["ONE_CLASS_TRIPLET,rater,1"])
 
@@ -40,6 +45,43 @@ def test_the_version_is_that_of_the_package() -> None:
     assert done.stdout == f"fec {metadata.version('fec')}\n"
 
 
+def test_the_help_of_a_run_names_every_option_once_and_in_a_group() -> None:
+    grouped = [name for names in run.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(field.name for field in dataclasses.fields(RunParameters))
+    told = fec("run", "--help", COLUMNS="100").stdout
+    assert [name for name in grouped if told.count(f"--{name.replace('_', '-')} ") > 2] == []
+    assert told.count("--max-shards") == 1
+    assert "\noptions:\n  -h, --help" in told
+
+
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_a_shell_completes_commands_and_options(shell: str) -> None:
+    done = fec("completion", shell)
+    assert done.returncode == 0
+    assert "train-csv" in done.stdout and "similar" in done.stdout
+
+
+def test_bash_completes_what_is_typed() -> None:
+    script = fec("completion", "bash").stdout
+    typed = "COMP_WORDS=(fec run --train-c); COMP_CWORD=2; _shtab_fec fec --train-c run; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", f"{script}\n{typed}"], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["--train-csv"]
+
+
+def test_control_c_is_one_line(tmp_path: Path) -> None:
+    """While a command waits for a file that never comes: a pipe that nobody writes to."""
+    os.mkfifo(tmp_path / "list.csv")
+    arguments = ["run", "--train-csv", str(tmp_path / "list.csv"), "--eval-csv", "x", "--root", str(tmp_path / "root")]
+    started = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(1.5)
+    started.send_signal(signal.SIGINT)
+    out, said = started.communicate(timeout=30)
+    assert (out, said, started.returncode) == ("", "\nfec run: stopped\n", 130)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_imports_no_kfp_for_its_help(command: str) -> None:
     script = (
@@ -65,7 +107,12 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
     ("arguments", "words"),
     [
         ([], ["COMMAND"]),
-        (["walk"], ["walk", "run"]),
+        (["walk"], ["there is no command 'walk'", "run"]),
+        (["rnu"], ["there is no command 'rnu'; did you mean run?"]),
+        (["images", "buidl"], ["there is no command 'buidl'; did you mean build?", "fec images"]),
+        (["run", "--trian-csv", "x"], ["fec run", "there is no option '--trian-csv'; did you mean --train-csv?"]),
+        (["run", "--train", "x"], ["there is no option '--train'; did you mean --train-csv?"]),
+        (["completion", "tcsh"], ["tcsh", "bash"]),
         (["run"], ["--train-csv", "--root"]),
         (["compile", "--parallelism", "0"], ["parallelism 0", "1 to 80"]),
         (["compile", "--output", "pipeline.txt"], ["pipeline.txt", ".yaml"]),
