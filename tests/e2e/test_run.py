@@ -184,5 +184,5 @@ def test_the_pipeline_of_a_cluster_that_fails_has_a_summary_too(fec: Fec, tmp_pa
     assert done.returncode != 0
     found = summary_in(tmp_path / "root")
     assert found["state"] == "FAILED"
-    assert records_in(tmp_path / "root") == {"plan train": 2}
+    assert records_in(tmp_path / "root") == {"plan eval": 2}
     assert found["splits"]["train"]["finished"] == {"plan": "no"}
