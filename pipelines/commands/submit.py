@@ -6,11 +6,13 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import MISSING, Field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fec import command
 from fec.errors import ConfigurationError
+from fec.parameters import fields
 from fec.progress import event
 from pipelines.graph.options import CompileOptions
 from pipelines.kubeflow.endpoint import Access
@@ -112,10 +114,18 @@ def _check(options: argparse.Namespace, compile_options: CompileOptions) -> None
         raise ConfigurationError(f"--attempts {options.attempts}: expected 1 or more, and --wait with more than 1")
     if options.every_hours < 0 or (options.every_hours and options.wait):
         raise ConfigurationError("--every-hours must be more than 0 hours, and is not waited for: leave out --wait")
-    if options.package_file and compile_options.options:
+    given = [field.name for field in fields(CompileOptions) if _is_given(compile_options, field)]
+    if options.package_file and given:
+        named = "--set" if given[0] == "options" else f"--{given[0].replace('_', '-')}"
         raise ConfigurationError(
-            "--set goes into what is compiled, and --package-file is compiled already; give options={...}, in JSON"
+            f"{named} goes into what is compiled, and --package-file is compiled already; give it to fec compile, or "
+            "run parameters as NAME=VALUE"
         )
+
+
+def _is_given(compile_options: CompileOptions, field: Field[Any]) -> bool:
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    return bool(getattr(compile_options, field.name) != default)
 
 
 def _submission(options: argparse.Namespace, compile_options: CompileOptions, folder: Path) -> Submission:

@@ -242,6 +242,8 @@ def test_time_is_up_before_the_run_is(server: PipelinesServer, capsys: pytest.Ca
         ((*PARAMETERS, "--set", "faces.crop_qualty=90"), ["did you mean crop_quality?"]),
         *((tuple(given(values)), list(words)) for values, words in (*WRONG, *UNREADABLE)),
         (("--run-name", "x" * 300, *PARAMETERS), ["run name", "128"]),
+        (("--spot", *PARAMETERS), ["--spot goes into what is compiled", "--package-file"]),
+        (("--registry", "ghcr.io/you", *PARAMETERS), ["--registry goes into what is compiled"]),
         (("--run-name", "a\nb", *PARAMETERS), ["run name", "control character"]),
         (("--run-service-account", "Not A Name", *PARAMETERS), ["--run-service-account 'Not A Name'"]),
         (("--attempts", "2", *PARAMETERS), ["--attempts 2", "--wait"]),
