@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from components.resources import RESOURCES
@@ -96,6 +98,8 @@ def _status(options: argparse.Namespace) -> int:
     from fec.storage import open_storage
     from pipelines.jobs import cluster
     from pipelines.jobs.progress import shard_progress
+    from pipelines.status.run_status import run_status, runs
+    from pipelines.status.text import tasks_told
 
     name, state, why = options.name or job_name(options.step, options.split), None, "there is no such Job"
     try:
@@ -107,11 +111,15 @@ def _status(options: argparse.Namespace) -> int:
     root = options.root or (state.root if state else "")
     if not root:
         raise ConfigurationError(f"Job {name}: {why}; give --root to see how far its shards are")
-    shards = shard_progress(open_storage(root), options.step, options.split, options.problem)
+    storage, now = open_storage(root), datetime.now(UTC)
+    shards = shard_progress(storage, options.step, options.split, options.problem)
+    status = run_status(storage, name, now) if name in runs(storage) else None
     if options.json:
-        print(json.dumps(_as_json(name, state, shards)))
+        told = {"steps": [asdict(step) for step in status.steps]} if status else {}
+        print(json.dumps(_as_json(name, state, shards) | told))
     else:
-        print("\n".join(_as_text(name, state, why, shards, per_shard=options.per_shard)))
+        lines = _as_text(name, state, why, shards, per_shard=options.per_shard)
+        print("\n".join(lines + (["", *tasks_told(status, now)] if status else [])))
     return 0
 
 

@@ -23,21 +23,29 @@ def as_text(status: RunStatus, splits: Mapping[str, SplitStatus], now: datetime)
     else:
         lines.append(f"run {status.run}: {_state(status)}")
         lines += [f"  {why}" for why in status.why]
-        if status.steps:
-            lines += ["", *_table([_HEAD, *(_row(step) for step in status.steps)])]
-            lines.append(f"pod hours in all: {status.pod_hours:.2f}")
-            lines += [f"  {hours:.2f} on {on}" for on, hours in sorted(status.pod_hours_on.items())]
-        if status.troubled and not status.why:
-            lines += ["", "in trouble:"]
-            lines += [f"  {_trouble(record)}" for record in status.troubled[:_SHOWN]]
-            if len(status.troubled) > _SHOWN:
-                lines.append(f"  and {len(status.troubled) - _SHOWN} more")
-        if status.last is not None and not status.ended:
-            lines += ["", f"last sign of life: {_ago(status.last.silent(now))} ago, {_who(status.last)}"]
+        if told := tasks_told(status, now):
+            lines += ["", *told]
         lines += ["", "finished below the root:"]
     for split, found in splits.items():
         lines.append(f"  {split}: " + ", ".join(f"{step} {what}" for step, what in found.finished.items()))
     return "\n".join(lines)
+
+
+def tasks_told(status: RunStatus, now: datetime) -> list[str]:
+    """What the tasks of a run say of themselves: a table of steps, those in trouble, and the last sign of life."""
+    lines: list[str] = []
+    if status.steps:
+        lines += _table([_HEAD, *(_row(step) for step in status.steps)])
+        lines.append(f"pod hours in all: {status.pod_hours:.2f}")
+        lines += [f"  {hours:.2f} on {on}" for on, hours in sorted(status.pod_hours_on.items())]
+    if status.troubled and not status.why:
+        lines += ["", "in trouble:"]
+        lines += [f"  {_trouble(record)}" for record in status.troubled[:_SHOWN]]
+        if len(status.troubled) > _SHOWN:
+            lines.append(f"  and {len(status.troubled) - _SHOWN} more")
+    if status.last is not None and not status.ended:
+        lines += ["", f"last sign of life: {_ago(status.last.silent(now))} ago, {_who(status.last)}"]
+    return lines
 
 
 def as_json(status: RunStatus, splits: Mapping[str, SplitStatus]) -> dict[str, Any]:

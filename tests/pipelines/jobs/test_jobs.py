@@ -13,7 +13,9 @@ import yaml
 
 from fec import layout
 from fec.done import Done, write_done
+from fec.errors import RunFailed
 from fec.storage import open_storage
+from fec.task_records import recorded
 from pipelines import cli
 from tests.kube_server.server import KubeServer, faults, serving
 
@@ -92,6 +94,24 @@ def test_status_joins_the_job_and_its_shards(
         "  images=80 ok=42",
         "  not done: 1,3-4",
     ]
+
+
+def test_status_tells_what_the_pods_have_written_too(
+    server: KubeServer, kubeconfig: str, root: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fec(*LAUNCH, "--kubeconfig", kubeconfig) == 0
+    with pytest.raises(RunFailed), recorded(root, "download", "train", "3/5", {"FEC_RUN": "fec-download-train"}):
+        raise RunFailed("the network is gone")
+    capsys.readouterr()
+    status = ("status", "download", "--split", "train", "--root", root, "--kubeconfig", kubeconfig)
+    assert fec(*status) == 0
+    said = capsys.readouterr().out
+    assert "  not done: 1,3-4\n\n" in said
+    assert "download train 3/5 (pod" in said
+    assert "exit code 1: the network is gone" in said
+    assert "pod hours in all: 0.00" in said
+    assert fec(*status, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["steps"][0]["failed"] == 1
 
 
 def test_status_as_json_has_every_shard_and_how_the_job_ended(
