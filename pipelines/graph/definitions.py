@@ -36,6 +36,7 @@ def deduplicate(pipeline: Any) -> Any:
             command[-2] = _shorter(command[-2])
             needed = any(value.HasField("default_value") for value in component.input_definitions.parameters.values())
             command[-1] = _without_comments(command[-1], defaults=needed)
+            _leave_out_what_is_said_twice(executors[component.executor_label]["container"])
     for graph in graphs:
         _leave_out_carriers(graph, spec.components)
     platform: dict[str, Any] = {}
@@ -124,6 +125,13 @@ def _leave_out_what_the_form_says(component: Any, uses: Iterable[Any]) -> None:
         if all(name in names for names in given):
             definition.ClearField("default_value")
             definition.is_optional = False
+
+
+def _leave_out_what_is_said_twice(container: Any) -> None:
+    """Requests as floats, which KFP writes beside those that the backend goes by."""
+    if "resources" in container:
+        for name in ("cpuRequest", "memoryRequest"):
+            container["resources"].fields.pop(name, None)
 
 
 def _leave_out_carriers(component: Any, components: Any) -> None:
