@@ -35,8 +35,8 @@ def verified_faces(storage: Storage, split: str, columns: Sequence[str]) -> pa.T
     return pa.concat_tables(found or [pa.schema([*fields, pa.field("shard", pa.int32())]).empty_table()])
 
 
-def planned_images(storage: Storage, split: str) -> pa.Table:
-    """Every image of a split's plan with what became of it, sorted by image_id.
+def planned_images(storage: Storage, split: str, tried: pa.Table) -> pa.Table:
+    """Every image of a split's plan with what became of it, sorted by image_id. ``tried``: what ``tried_images`` gives.
 
     The columns are those of PlannedImage, those of Tried but for its headers and cause, ``sha256``, and where the bytes
     lie: ``in_split``, ``in_shard``, ``segment``, ``offset`` and ``length``, which are null where there are none. An
@@ -46,7 +46,6 @@ def planned_images(storage: Storage, split: str) -> pa.Table:
         storage, f"{layout.plan_dir(split)}/images.parquet", columns=tables.schema(PlannedImage).names
     )
     plan = plan.sort_by("image_id")
-    tried = tried_images(storage)
     at = pc.index_in(plan["image_id"], value_set=tried["image_id"])
     result = plan
     for name in tried.schema.names:

@@ -16,7 +16,7 @@ from fec.layout import SPLITS
 from fec.outcomes import IMAGE_OUTCOMES, FaceOutcome, ImageOutcome, Kind
 from fec.rows import FACE_COLUMNS
 from fec.storage import Storage
-from fec.whole_split import planned_images, verified_faces
+from fec.whole_split import planned_images, tried_images, verified_faces
 
 SHOWN_HOSTS: Final = 12
 SHOWN_EXAMPLES: Final = 3
@@ -81,7 +81,8 @@ class Remedy:
 
 def read_lists(storage: Storage) -> dict[str, Lists]:
     """The lists of both splits."""
-    return {split: _lists(storage, split) for split in SPLITS}
+    tried = tried_images(storage)
+    return {split: _lists(storage, split, tried) for split in SPLITS}
 
 
 def hosts(lists: Mapping[str, Lists]) -> list[HostLosses]:
@@ -142,8 +143,8 @@ def bounded(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _lists(storage: Storage, split: str) -> Lists:
-    images = planned_images(storage, split)
+def _lists(storage: Storage, split: str, tried: pa.Table) -> Lists:
+    images = planned_images(storage, split, tried)
     faces = verified_faces(storage, split, ["face_id", "image_id", "outcome", "detail"]).sort_by("face_id")
     ids = faces["face_id"].combine_chunks()
     parts = [np.empty((0, 3), np.int32)]

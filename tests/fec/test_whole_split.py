@@ -54,7 +54,7 @@ def test_the_row_that_counts(storage: Storage, outcomes: list[ImageOutcome], cou
 def test_an_image_that_nothing_is_known_of_was_not_asked_for(storage: Storage) -> None:
     tell(storage, [ImageOutcome.FETCHED])
     plan(storage, "b", "a")
-    images = planned_images(storage, "train")
+    images = planned_images(storage, "train", tried_images(storage))
     assert images["image_id"].to_pylist() == ["a", "b"]
     assert images["outcome"].to_pylist() == ["fetched", "not_asked"]
     assert images["offset"].to_pylist() == [512, None]
@@ -63,13 +63,13 @@ def test_an_image_that_nothing_is_known_of_was_not_asked_for(storage: Storage) -
 def test_an_image_that_the_other_split_has_is_found_there(storage: Storage) -> None:
     tell(storage, [ImageOutcome.FETCHED], split="eval", shard=3)
     plan(storage, "a")
-    (image,) = planned_images(storage, "train").to_pylist()
+    (image,) = planned_images(storage, "train", tried_images(storage)).to_pylist()
     assert (image["in_split"], image["in_shard"], image["segment"]) == ("eval", 3, 0)
 
 
 def test_nothing_stored_is_no_error(storage: Storage) -> None:
     plan(storage, "a")
-    assert planned_images(storage, "train")["outcome"].to_pylist() == ["not_asked"]
+    assert planned_images(storage, "train", tried_images(storage))["outcome"].to_pylist() == ["not_asked"]
     assert len(verified_faces(storage, "train", ["face_id", "blur"])) == 0
 
 
