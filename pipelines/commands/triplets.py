@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from pipelines.folders.drawing import drawn_triplets
     from pipelines.folders.pictures import image_size_for, pictures_of, split_by_subject
-    from pipelines.folders.root import write_split
+    from pipelines.folders.root import write_root
 
     for name in ("train_triplets", "eval_triplets"):
         if getattr(options, name) < 1:
@@ -49,7 +49,6 @@ def run(options: argparse.Namespace) -> int:
     image_size = options.image_size or image_size_for(pictures)
     counts = (options.train_triplets, options.eval_triplets)
     drawn = [drawn_triplets(part, count, options.seed) for part, count in zip(parts, counts, strict=True)]
-    for split, triplets in zip((TRAIN, EVAL), drawn, strict=True):
-        write_split(options.root, split, triplets, image_size)
+    write_root(options.root, dict(zip((TRAIN, EVAL), drawn, strict=True)), image_size)
     print(f"Now: python -m components.train --root {options.root}")
     return 0

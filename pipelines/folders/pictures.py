@@ -28,11 +28,12 @@ _LOOKED_AT: Final = 25
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file, the class its folder stands for, and who is on it."""
+    """A picture file, the class its folder stands for, who is on it, and its ``name``: the path within that folder."""
 
     path: Path
     label: str
     subject: str
+    name: str
 
 
 def pictures_of(folder: Path, pattern: str = "") -> list[Picture]:
@@ -53,8 +54,9 @@ def pictures_of(folder: Path, pattern: str = "") -> list[Picture]:
         if not cv2.haveImageReader(str(path)):
             others += 1
             continue
-        label = path.relative_to(folder).parts[0]
-        found.append(Picture(path, label, _subject(finder, path) if finder else path.relative_to(folder).as_posix()))
+        below = path.relative_to(folder)
+        label, name = below.parts[0], Path(*below.parts[1:]).as_posix()
+        found.append(Picture(path, label, _subject(finder, path) if finder else below.as_posix(), name))
     if len({picture.label for picture in found}) < 2:
         raise ConfigurationError(f"--images {folder}: expected pictures in two sub-folders at least, one a class")
     if others:

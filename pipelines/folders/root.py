@@ -43,21 +43,24 @@ _SHARD: Final = 0
 def url_of(picture: Picture) -> str:
     """The address that stands for a picture; its host stands for the subject, as an account does on the web."""
     host = hashlib.sha256(picture.subject.encode()).hexdigest()[:12]
-    return f"http://s{host}.folder.example/{quote(picture.label)}/{quote(picture.path.name)}"
+    return f"http://s{host}.folder.example/{quote(picture.label)}/{quote(picture.name)}"
 
 
-def write_split(root: Path, split: str, triplets: Sequence[DrawnTriplet], image_size: int) -> None:
-    """Make ``split`` of the storage root from ``triplets``: everything up to records of ``image_size`` pixels."""
+def write_root(root: Path, drawn: Mapping[str, Sequence[DrawnTriplet]], image_size: int) -> None:
+    """Make the storage root from the triplets of each split: everything up to records of ``image_size`` pixels."""
     storage = open_storage(str(root))
-    annotations = root / ANNOTATIONS / f"{split}.csv"
-    annotations.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(annotations, triplets)
-    plan(Plan(root=str(root), split=split, annotations=str(annotations), num_shards=1, max_groups=1))
-    pictures = {url_of(picture): picture for triplet in triplets for picture in triplet.pictures}
-    _store(storage, split, pictures)
-    for group in collect(Collect(root=str(root), split=split)):
-        datagen(Datagen(root=str(root), split=split, group=group, image_size=image_size))
-    event("triplets", f"{split}: {len(triplets):,} triplets of {len(pictures):,} pictures")
+    for split, triplets in drawn.items():
+        annotations = root / ANNOTATIONS / f"{split}.csv"
+        annotations.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(annotations, triplets)
+        plan(Plan(root=str(root), split=split, annotations=str(annotations), num_shards=1, max_groups=1))
+        pictures = {url_of(picture): picture for triplet in triplets for picture in triplet.pictures}
+        _store(storage, split, pictures)
+        event("triplets", f"{split}: {len(triplets):,} triplets of {len(pictures):,} pictures")
+    # After both: of train it is told what eval has as well.
+    for split in drawn:
+        for group in collect(Collect(root=str(root), split=split)):
+            datagen(Datagen(root=str(root), split=split, group=group, image_size=image_size))
 
 
 def write_csv(path: Path, triplets: Sequence[DrawnTriplet]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from fec.layout import SPLITS
 from pipelines.folders.drawing import drawn_triplets
 from pipelines.folders.pictures import pictures_of
-from pipelines.folders.root import write_split
+from pipelines.folders.root import write_root
 
 SIZE: Final = 24
 # Bytes that are left of the picture that cannot be read.
@@ -26,5 +26,6 @@ def make_root(folder: Path) -> Path:
                 path = folder / split / label / f"{split}{number}.png"
                 cv2.imwrite(str(path), chance.integers(0, 255, (SIZE, SIZE, 3)))
         path.write_bytes(path.read_bytes()[:BROKEN])
-        write_split(folder / "root", split, drawn_triplets(pictures_of(folder / split), 30, seed=0), image_size=16)
+    drawn = {split: drawn_triplets(pictures_of(folder / split), 30, seed=0) for split in SPLITS}
+    write_root(folder / "root", drawn, image_size=16)
     return folder / "root"

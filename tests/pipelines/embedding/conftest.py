@@ -13,7 +13,7 @@ from pipelines.demo.photographs import group_portrait, portrait
 from pipelines.embedding.embedder import Embedder, load_embedder
 from pipelines.folders.drawing import drawn_triplets
 from pipelines.folders.pictures import pictures_of
-from pipelines.folders.root import write_split
+from pipelines.folders.root import write_root
 
 RUN = "untrained"
 SIZE = 16
@@ -30,7 +30,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / split / person).mkdir(parents=True)
             for seed in range(3):
                 (folder / split / person / f"{split}{seed}.jpg").write_bytes(portrait(person, seed).data)
-        write_split(folder / "root", split, drawn_triplets(pictures_of(folder / split), 12, seed=0), image_size=SIZE)
+    drawn = {split: drawn_triplets(pictures_of(folder / split), 12, seed=0) for split in layout.SPLITS}
+    write_root(folder / "root", drawn, image_size=SIZE)
     storage = open_storage(str(folder / "root"))
     (folder / "root" / layout.model_dir(RUN)).mkdir(parents=True)
     tiny(Shape(SIZE)).save(folder / "root" / layout.model_dir(RUN) / "model.keras")

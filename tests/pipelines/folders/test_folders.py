@@ -20,6 +20,7 @@ from fec.storage import open_storage
 from pipelines.cli import parser
 from pipelines.folders.drawing import drawn_triplets
 from pipelines.folders.pictures import Picture, image_size_for, pictures_of, split_by_subject
+from pipelines.folders.root import url_of
 from pipelines.verify.root import verify
 
 SUBJECT = "^(S[0-9]+)_"
@@ -70,6 +71,17 @@ def test_where_there_are_no_more_triplets_it_ends(folder: Path) -> None:
     assert 0 < len(drawn_triplets(few, 10**6, seed=0)) < 1000
 
 
+def test_pictures_in_folders_of_their_own_are_told_apart_where_their_files_are_called_alike(tmp_path: Path) -> None:
+    write_faces(tmp_path / "faces", Regime(people=2, pictures=1, noise=6, jitter=0.4, mislabelled=0.0))
+    one, other = (path for path in (tmp_path / "faces").glob("*/*.png"))
+    for label, source in (("a", one), ("b", other)):
+        for number in "12":
+            (tmp_path / "nested" / label / number).mkdir(parents=True)
+            shutil.copy(source, tmp_path / "nested" / label / number / "S1_1.png")
+    pictures = pictures_of(tmp_path / "nested", SUBJECT)
+    assert len({url_of(picture) for picture in pictures}) == len(pictures) == 4
+
+
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [("(", "no regular expression"), ("S", "one group"), ("(X[0-9]+)", "finds no subject in S0")],
@@ -83,7 +95,7 @@ def test_a_pattern_that_finds_no_subject_is_refused(folder: Path, pattern: str, 
 def test_small_pictures_and_few_make_small_records(tmp_path: Path, side: int, count: int, size: int) -> None:
     path = tmp_path / "x.png"
     cv2.imwrite(str(path), np.zeros((side, side + 9, 3), np.uint8))
-    assert image_size_for([Picture(path, "a", "somebody")] * count) == size
+    assert image_size_for([Picture(path, "a", "somebody", path.name)] * count) == size
 
 
 def test_a_folder_of_another_form_is_refused(tmp_path: Path) -> None:
