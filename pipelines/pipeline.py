@@ -22,7 +22,7 @@ from components.summarize.component import summarize
 from components.train.component import train
 from fec.layout import EVAL, TRAIN
 from fec.parameters import fields
-from pipelines.graph import spot
+from pipelines.graph import spot, stages
 from pipelines.graph.definitions import deduplicate, described, require, shorten_channels
 from pipelines.graph.options import T2T, CompileOptions
 from pipelines.graph.tasks import Placement, data_task, evaluate_task, plan_task, summary_task, train_task
@@ -37,8 +37,8 @@ IMAGES = ("data_image", "train_image", "evaluate_image")
 T2T_HPARAMS = "percep_similarity_triplet_emb_tiny"
 
 
-def pipeline(compiled: CompileOptions) -> Any:
-    """The KFP pipeline with the engine settings ``compiled``."""
+def pipeline(compiled: CompileOptions, until: str = stages.MODEL) -> Any:
+    """The KFP pipeline with the engine settings ``compiled``, up to the stage ``until`` of ``stages.STAGES``."""
     spot_selector = dict(spot.NODE_SELECTOR) if compiled.spot else {}
     spot_tolerations = [dict(spot.TOLERATION)] if compiled.spot else []
     accelerator = compiled.training_accelerator
@@ -46,7 +46,7 @@ def pipeline(compiled: CompileOptions) -> Any:
     accelerator_selector = dict(accelerator.node_selector) if accelerator else {}
     accelerator_tolerations = [dict(toleration) for toleration in accelerator.tolerations] if accelerator else []
     # Nothing inside an exit handler can be given back.
-    given_back: Any = None if compiled.exit_handler else str
+    given_back: Any = None if compiled.exit_handler or until != stages.MODEL else str
 
     def fec(
         train_csv: str,
@@ -129,6 +129,8 @@ def pipeline(compiled: CompileOptions) -> Any:
                 to_be_checked = {name: form[name] for name in _checked_by_plan(compiled)}
                 planned.inputs.update(to_be_checked)
                 planned.register_pipeline_channels(list(to_be_checked.values()))
+            if until == stages.PLAN:
+                return planned, planned, None
             with dsl.ParallelFor(
                 planned.output, name=f"{split} data: download, check faces", parallelism=compiled.parallelism
             ) as group:
@@ -154,6 +156,8 @@ def pipeline(compiled: CompileOptions) -> Any:
                 )
                 on_data_nodes(verified, "faces")
                 shown(verified, "check faces")
+            if until == stages.CROPS:
+                return verified, verified, None
             collected = collect(root=root, split=split, seed=seed, max_groups=max_groups, options=options)
             collected.after(verified)
             on_data_nodes(collected, "collect")
@@ -174,6 +178,8 @@ def pipeline(compiled: CompileOptions) -> Any:
             _, train_records, train_triplets = prepared(
                 TRAIN, train_csv, num_train_shards, num_eval_shards, after=eval_faces
             )
+            if until != stages.MODEL:
+                return None
             on_train_nodes = Placement(
                 train_image, train_cpu, train_memory, train_node_selector, train_tolerations, RESOURCES["train"]
             )

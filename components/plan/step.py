@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Any
 
 from components.plan.parameters import Parameters
 from fec import identity, layout
 from fec.done import finished
-from fec.storage import open_storage
+from fec.progress import event
+from fec.storage import Storage, open_storage
 
 __all__ = ["Parameters", "run"]
 
@@ -27,6 +30,7 @@ def run(parameters: Parameters) -> list[str]:
         from components.plan.work import make_plan
 
         make_plan(storage, parameters, _settings(parameters), fingerprint)
+    _tell(storage, parameters.split)
     return [str(group) for group in layout.Group.all(parameters.shards, parameters.groups)]
 
 
@@ -38,3 +42,20 @@ def _settings(parameters: Parameters) -> dict[str, Any]:
 
 def _fingerprint(parameters: Parameters, annotations: str) -> str:
     return identity.fingerprint({"annotations": annotations} | _settings(parameters))
+
+
+def _tell(storage: Storage, split: str) -> None:
+    """Say what is to be fetched and how long that takes at least, before any of it is."""
+    about = json.loads(storage.read(f"{layout.plan_dir(split)}/plan.json"))
+    counts, [largest, *_] = about["counts"], about["largest_hosts"] or [{"host_key": "none", "images": 0}]
+    seconds = round(about["expected_seconds"])
+    event(
+        "planned",
+        f"{split}: {counts['images']:,} pictures of {counts['hosts']:,} hosts, {counts['triplets']:,} triplets; the "
+        f"largest host, {largest['host_key']}, has {largest['images']:,}: at least {timedelta(seconds=seconds)} to "
+        "fetch what is not there yet",
+        split=split,
+        images=counts["images"],
+        hosts=counts["hosts"],
+        expected_seconds=seconds,
+    )

@@ -10,6 +10,7 @@ import time
 from components.form import RunParameters, for_pipeline
 from fec import command
 from fec.images import DATA_IMAGE, TRAIN_IMAGE, image
+from pipelines.graph import stages
 from pipelines.local import arguments
 
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."
@@ -31,6 +32,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         command.add_options(parser.add_argument_group(title), RunParameters, names)
     running = parser.add_argument_group("the run")
     running.add_argument(
+        "--until",
+        metavar="STAGE",
+        choices=stages.STAGES,
+        default=stages.MODEL,
+        help=f"stop after {', '.join(stages.STAGES)} (default: %(default)s); only the last needs TensorFlow",
+    )
+    running.add_argument(
+        "--replace", action="store_true", help="work on this list, though the root holds another one's dataset"
+    )
+    running.add_argument(
         "--runner",
         choices=("subprocess", "docker"),
         default="subprocess",
@@ -51,30 +62,43 @@ def run(options: argparse.Namespace) -> int:
     if data_image == DATA_IMAGE and "faced" in parameters.detector.split("+"):
         data_image = image("data-faced")
     images = (data_image, options.train_image) if options.runner == "docker" else None
-    return finish(parameters, as_json=options.json, images=images)
+    if not options.replace:
+        arguments.refuse_another_dataset(parameters)
+    return finish(parameters, as_json=options.json, images=images, until=options.until)
 
 
-def finish(parameters: RunParameters, *, as_json: bool, images: tuple[str, str] | None = None) -> int:
-    """Check the arguments, run the pipeline and print its summary; the exit code.
+def finish(
+    parameters: RunParameters,
+    *,
+    as_json: bool,
+    images: tuple[str, str] | None = None,
+    until: str = stages.MODEL,
+) -> int:
+    """Check the arguments, run the pipeline up to the stage ``until`` and print its summary; the exit code.
 
     ``images``, of the data steps and of training, makes containers of the tasks.
     """
     from pipelines.local import containers
     from pipelines.local.execution import execute
-    from pipelines.local.summary import read
+    from pipelines.local.summary import read, so_far
     from pipelines.local.supervision import Stopped
 
     started = time.monotonic()
     arguments.check(parameters)
+    if until == stages.MODEL and images is None:
+        arguments.require_tensorflow()
     pipeline_arguments, inside = for_pipeline(parameters), None
     if images is not None:
         pipeline_arguments, inside = containers.on_this_machine(pipeline_arguments, *images)
         inside.check()
     try:
-        report = execute(pipeline_arguments, sys.stderr, inside)
+        report = execute(pipeline_arguments, sys.stderr, inside, until)
     except Stopped as stopped:
         print(f"stopped by {stopped}; the same command goes on where it was", file=sys.stderr)
         return stopped.exit_code
+    if until != stages.MODEL:
+        print(so_far(parameters.root, until, as_json=as_json, seconds=time.monotonic() - started))
+        return 0
     summary = read(parameters.root, report, seconds=time.monotonic() - started)
     print(json.dumps(summary.as_json()) if as_json else summary.as_text())
     return 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
+import json
 from itertools import islice
 from typing import Final
 
 from components.form import RunParameters
+from fec import annotations_source, identity, layout
 from fec.annotations import Tally, Triplet, read_rows, trusted
 from fec.annotations_source import is_remote, opened
+from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN
 from fec.storage import open_storage
 
@@ -23,6 +27,33 @@ def check(parameters: RunParameters) -> None:
         if not is_remote(source):
             _check_csv(source, split)
     open_storage(parameters.root)
+
+
+def require_tensorflow() -> None:
+    """Raise ConfigurationError where this Python cannot train."""
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ConfigurationError(
+            "TensorFlow, which training needs, is not installed: pip install 'fec[train]', or ask for --until records"
+        )
+
+
+def refuse_another_dataset(parameters: RunParameters) -> None:
+    """Raise ConfigurationError where the root holds the dataset of another list than the one that is asked for."""
+    storage = open_storage(parameters.root)
+    for split, source in ((TRAIN, parameters.train_csv), (EVAL, parameters.eval_csv)):
+        try:
+            about = json.loads(storage.read(f"{layout.plan_dir(split)}/plan.json"))
+            settings = dict(about["parameters"])
+            planned_from, fingerprint = settings.pop("annotations"), about["fingerprint"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            continue  # nothing there, or nothing that the plan step would take for its own
+        asked = identity.fingerprint({"annotations": annotations_source.identity(source)} | settings)
+        if asked != fingerprint:
+            raise ConfigurationError(
+                f"{storage.root} holds the {split} data of another list ({planned_from}, not "
+                f"{annotations_source.shown(source)} as it is now); give another --root, or --replace to work on this "
+                "list there, which keeps the pictures that were fetched"
+            )
 
 
 def _check_csv(source: str, split: str) -> None:

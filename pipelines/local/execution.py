@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from fec.errors import ConfigurationError, FecError, RunFailed
+from pipelines.graph import stages
 from pipelines.local import process as local
 from pipelines.local.channel import Channel, Event, error_of
 from pipelines.local.containers import Containers, remove_leftovers
@@ -23,22 +24,25 @@ from pipelines.local.supervision import Supervised, supervised
 CHANNEL: Final = "events"
 
 
-def execute(arguments: Mapping[str, Any], stream: TextIO, containers: Containers | None = None) -> str:
-    """Run the pipeline with ``arguments`` to its end, showing on ``stream`` how far it is; the report's path.
+def execute(
+    arguments: Mapping[str, Any], stream: TextIO, containers: Containers | None = None, until: str = stages.MODEL
+) -> str:
+    """Run the pipeline with ``arguments`` up to the stage ``until``, showing on ``stream`` how far it is.
 
-    Its tasks run as processes, or in ``containers`` if some are given.
+    Gives the report's path, or "" where the stage comes before it. Its tasks run as processes, or in ``containers`` if
+    some are given.
 
     Raises ConfigurationError or RunFailed with the failed step's own words, Stopped if a signal asked for the
     end. Whatever is raised, no process is left running, and the same call goes on where this one was.
     """
     with run_folder(arguments["root"]) as folder:
-        (folder.path / local.ARGUMENTS).write_text(json.dumps(arguments))
+        (folder.path / local.ARGUMENTS).write_text(json.dumps({"arguments": arguments, "until": until}))
         try:
             with _cleaned(folder, containers):
                 _run(folder, stream)
         except FecError as error:
             raise type(error)(f"{error} (log: {folder.log})") from None
-        return str(json.loads((folder.path / local.OUTPUTS).read_text())["Output"])
+        return str(json.loads((folder.path / local.OUTPUTS).read_text()).get("Output", ""))
 
 
 @contextmanager
@@ -106,6 +110,7 @@ def _run(folder: RunFolder, stream: TextIO) -> None:
         open(folder.log, "wb") as log,
         supervised(command, environment, log, inherited=[folder.lock]) as process,
     ):
+        display.show({"event": "starting", "message": f"starting the pipeline (log: {folder.log})"})
         try:
             _watch(process, channel, display, failures)
         finally:

@@ -61,15 +61,15 @@ def run(folder: Path) -> int:
     from pipelines.pipeline import pipeline
 
     _keep_arguments_whole()
-    defined = pipeline(LOCAL)
+    asked = json.loads((folder / ARGUMENTS).read_text())
+    defined = pipeline(LOCAL, asked["until"])
     runner: Any = local.SubprocessRunner(use_venv=False)
     if found := containers.Containers.load(folder):
         containers.use_images(defined, found)
         runner = containers.runner(found, folder)
     local.init(runner, pipeline_root=str(folder / "pipeline"))
-    arguments = json.loads((folder / ARGUMENTS).read_text())
     try:
-        outputs = defined(**arguments).outputs
+        outputs = defined(**asked["arguments"]).outputs
     except RuntimeError as error:
         event(STEP_FAILED, failure_in(str(error)), severity="ERROR")
         return 1

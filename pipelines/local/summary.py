@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from components.evaluate.accuracy import CHANCE, Score
+from components.summarize.work import split_statuses
 from fec import layout
 from fec.funnel import STAGES, WHOLE, Funnel, read_funnel
 from fec.outcomes import FaceOutcome, ImageOutcome
@@ -80,6 +81,25 @@ def read(root: str, report: str, *, seconds: float) -> Summary:
         model=f"{storage.root}/{layout.model_dir(run)}/model.keras",
         seconds=seconds,
     )
+
+
+def so_far(root: str, until: str, *, as_json: bool, seconds: float) -> str:
+    """What a run that was to stop at the stage ``until`` has reached: the funnel so far, and what was lost."""
+    storage = open_storage(root)
+    splits = split_statuses(storage)
+    if as_json:
+        shown = {split: {"funnel": dict(found.funnel), "lost": dict(found.lost)} for split, found in splits.items()}
+        return json.dumps({"root": storage.root, "until": until, "splits": shown, "seconds": round(seconds, 3)})
+    lines = ["", _row("", splits)]
+    for kind in ("funnel", "lost"):
+        found = [getattr(status, kind) for status in splits.values()]
+        names = dict.fromkeys(name for counts in found for name in counts)
+        lines += [_row(name.replace("_", " "), [_known(counts.get(name)) for counts in found]) for name in names]
+    return "\n".join([*lines, "", f"stopped after {until}, as asked; {seconds:.1f} s"])
+
+
+def _known(count: object) -> str:
+    return f"{count:,}" if isinstance(count, int) else "" if count is None else str(count)
 
 
 def _lost(kind: str, counted: Sequence[Mapping[str, int]], good: str) -> list[str]:
