@@ -35,6 +35,8 @@ MAX_OVERSHOOT: Final = 0.05
 _FIRST_ROWS: Final = 10
 # Before the end, a share is judged only over at least this many rows.
 _ENOUGH_ROWS: Final = 1_000
+# Blank lines passed over; one more is a row like any other, and no triplet.
+_BLANK_LINES: Final = 100
 # Malformed rows are said one by one up to here, then only counted.
 _SPOKEN: Final = 10
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -155,7 +157,9 @@ def _say(rows: list[Malformed]) -> None:
 
 
 def read_rows(file: BinaryIO) -> Iterator[Triplet | Malformed]:
-    """Each line of an open CSV as a triplet or as malformed; blank lines are passed over."""
+    """Each line of an open CSV as a triplet or as malformed; a hundred blank lines are passed over."""
+    blank = 0
+    open_quote = False
     for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES), b""), start=1):
         if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
             for rest in iter(partial(file.readline, MAX_LINE_BYTES), b""):
@@ -163,13 +167,24 @@ def read_rows(file: BinaryIO) -> Iterator[Triplet | Malformed]:
                     break
             yield Malformed(number, printable(raw), f"longer than {MAX_LINE_BYTES} bytes")
         elif row := (raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw).strip(b" \t\r\n"):
-            yield parse_row(number, row)
+            odd = row.count(b'"') % 2 == 1
+            if odd and open_quote:  # what a quoted line break has torn off the row before
+                found: Triplet | Malformed = Malformed(number, printable(row), "the rest of the line before")
+            else:
+                found = parse_row(number, row)
+            open_quote = odd and not open_quote and isinstance(found, Malformed)
+            yield found
+        else:
+            blank += 1
+            if blank > _BLANK_LINES:
+                yield Malformed(number, "", "blank")
 
 
 def parse_row(line: int, raw: bytes) -> Triplet | Malformed:
     """One row, without its line ending, as a triplet or as malformed."""
     try:
-        text = raw.decode()
+        # What writes rows of one length fills them up with empty fields.
+        text = raw.decode().rstrip(", \t")
         try:
             if len(raw) > MAX_URL_BYTES or not text.isprintable():
                 raise ValueError("to be looked at closely")
@@ -277,7 +292,8 @@ def _box(text: str) -> tuple[Box, int]:
 
 
 def _vote(text: str) -> int:
-    vote = _VOTES.get(text.strip())
+    # 1.0 is what a 1 becomes in a column that has gaps.
+    vote = _VOTES.get(text.strip().removesuffix(".0"))
     if vote is None:
         raise ValueError(f"vote {printable(text, 20)!r}; expected 1, 2 or 3")
     return vote

@@ -29,6 +29,9 @@ _PAUSE_SECONDS: Final = 1.0
 # Answers that mean that another URL was meant.
 _NOT_THERE: Final = (400, 401, 403, 404, 410)
 _CHUNK: Final = 1024 * 1024
+# What a tar has at that place.
+_TAR: Final = b"ustar"
+_TAR_MARK: Final = 257
 # What the published zip calls the splits.
 _MEMBER_WORD: Final = {layout.TRAIN: "train", layout.EVAL: "test"}
 
@@ -113,8 +116,10 @@ def _local(source: str) -> BufferedReader:
 
 @contextmanager
 def _csv(file: BinaryIO, source: str, split: str) -> Iterator[BinaryIO]:
-    start = file.read(4)
+    start = file.read(_TAR_MARK + len(_TAR))
     file.seek(0)
+    if start[_TAR_MARK:] == _TAR:
+        raise ConfigurationError(f"annotations {source}: a tar; unpack it and give the CSV, or a zip of it")
     if not start.startswith(b"PK"):
         yield file
         return

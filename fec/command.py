@@ -19,6 +19,9 @@ from fec.parameters import StepParameters, WrongValue, nested, plain_type, rules
 from fec.progress import event
 from fec.task_records import recorded
 
+# What a shell says of a program that Ctrl-C ended.
+INTERRUPTED: Final = 130
+
 P = TypeVar("P")
 R = TypeVar("R")
 S = TypeVar("S", bound=StepParameters)
@@ -165,6 +168,10 @@ def reported() -> Iterator[None]:
     except FecError as error:
         event("error", str(error), severity="ERROR", exit_code=error.exit_code)
         raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        said = "interrupted; what was done is kept, and running again goes on from there"
+        event("interrupted", said, severity="ERROR", exit_code=INTERRUPTED)
+        raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         event("crashed", f"{type(error).__name__}: {error}", severity="ERROR")
         raise

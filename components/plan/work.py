@@ -14,8 +14,10 @@ from components.plan.parameters import Parameters
 from components.plan.partition import partition, shards_per_host
 from components.plan.stored import stored_elsewhere, stored_table
 from fec import annotations_source, identity, layout, tables
-from fec.annotations import Tally, read_triplets
+from fec.annotations import Tally, printable, read_triplets
 from fec.done import Done, write_done
+from fec.errors import ConfigurationError
+from fec.hosts import INVALID
 from fec.segments import seal_unfinished
 from fec.storage import Storage
 
@@ -31,6 +33,12 @@ def make_plan(storage: Storage, parameters: Parameters, settings: Mapping[str, A
     inventory.keep_first(trial_size(len(inventory), parameters.max_shards, parameters.num_shards))
     width = shards_per_host(parameters.shards, parameters.requests_per_second, parameters.task_requests_per_second)
     image_ids, host_keys, face_ids = inventory.image_ids(), inventory.host_keys(), inventory.face_ids()
+    if set(host_keys) == {INVALID}:
+        source = annotations_source.shown(parameters.annotations)
+        raise ConfigurationError(
+            f"annotations {source}: none of its {len(host_keys):,} images has an http or https URL; the first is "
+            f"{printable(inventory.urls[0])!r}"
+        )
     shard_of = partition(zip(image_ids, host_keys, strict=True), parameters.shards, width)
     directory = layout.plan_dir(parameters.split)
 

@@ -12,17 +12,20 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage.protocol import Entry
-from fec.storage.remote import PIECE, RemoteWork
+from fec.storage.remote import PIECE, READS, RemoteWork, read_again
 from fec.storage.roots import bucket_and_prefix
 
 # Names asked for in one request: as many as the service gives.
 PAGE: Final = 1_000
 # Seconds to wait for the first answer: whether the service can be reached at all.
 FIRST_ANSWER: Final = 30.0
+# What the client says of bytes that are not those it was promised; neither is one of Google's API errors.
+_SPOILED: Final = (DataCorruption, InvalidResponse)
 _AT_FIRST: Final = DEFAULT_RETRY.with_timeout(FIRST_ANSWER)
 
 
@@ -41,14 +44,15 @@ class GoogleStorage(RemoteWork):
 
     def read(self, path: str) -> bytes:
         with self._file(path):
-            return bytes(self._blob(path).download_as_bytes())
+            return read_again(lambda: bytes(self._blob(path).download_as_bytes()), _SPOILED)
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         with self._file(path):
             if length <= 0:
                 return b""
             try:
-                return bytes(self._blob(path).download_as_bytes(start=offset, end=offset + length - 1))
+                end = offset + length - 1
+                return read_again(lambda: bytes(self._blob(path).download_as_bytes(start=offset, end=end)), _SPOILED)
             except exceptions.RequestRangeNotSatisfiable:
                 return b""
 
@@ -100,7 +104,14 @@ class GoogleStorage(RemoteWork):
 
     def _download(self, path: str, target: IO[bytes]) -> None:
         with self._file(path):
-            self._blob(path).download_to_file(target)
+            start = target.tell()
+
+            def download() -> None:
+                target.seek(start)
+                target.truncate()
+                self._blob(path).download_to_file(target)
+
+            read_again(download, _SPOILED)
 
     def _blob(self, path: str) -> storage.Blob:
         return self._bucket.blob(self._key(path))
@@ -142,6 +153,10 @@ def _found(url: str) -> storage.Blob:
     return blob
 
 
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
     """Turn the client's errors into FileNotFoundError and ours."""
@@ -160,5 +175,7 @@ def _explained(what: str) -> Iterator[None]:
             f"{what}: no usable Google credentials ({error}); run `gcloud auth application-default login`, or give "
             "the pod a service account"
         ) from None
+    except _SPOILED as error:
+        raise RunFailed(f"{what}: came spoiled {READS} times ({_line(error)}); try again later") from None
     except (exceptions.GoogleAPIError, requests.RequestException) as error:
         raise RunFailed(f"{what}: storage failed ({error}); try again later") from None

@@ -22,6 +22,8 @@ from fec.storage.roots import normalized_root
 WORKSPACE: Final = ".work"
 # What is being put lies directly in it, under names with this start.
 _PUT: Final = "put-"
+# As the names of crops are, in short.
+_ODD_NAME: Final = "a@0.1#http:--b?c=d.jpg"
 # What a user can mend: a full disk, a limit, a root that became read-only.
 _REFUSED: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -46,6 +48,7 @@ class LocalStorage:
             raise ConfigurationError(
                 f"root {root!r} cannot be written ({error.strerror}); choose a folder you may write to"
             ) from None
+        self._try_names_and_links()
         self._remove_leftovers()
 
     def _path(self, path: str) -> Path:
@@ -220,6 +223,19 @@ class LocalStorage:
             if os.fstat(handle).st_nlink:
                 return handle, Path(name)
             os.close(handle)  # taken for a leftover before it was locked
+
+    def _try_names_and_links(self) -> None:
+        """Crops have a colon in their names, and files are put by a link: exFAT, FAT and some shares take neither."""
+        with tempfile.TemporaryDirectory(prefix=".try-", dir=self._base) as folder:
+            one = Path(folder, _ODD_NAME)
+            try:
+                one.touch()
+                os.link(one, Path(folder, "link"))
+            except OSError as error:
+                lacks = "hard links" if one.exists() else f"names such as {_ODD_NAME}"
+                raise ConfigurationError(
+                    f"root {self.root}: its file system takes no {lacks} ({error.strerror}); choose a folder on another"
+                ) from None
 
     def _still_there(self) -> None:
         if not self._base.is_dir():

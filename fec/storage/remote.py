@@ -7,10 +7,10 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from fec.errors import ConfigurationError
 from fec.storage.protocol import checked
@@ -18,6 +18,19 @@ from fec.storage.roots import bucket_and_prefix
 
 # Bytes compared, or sent, at a time.
 PIECE: Final = 8 << 20
+
+# How often what came spoiled is read.
+READS: Final = 3
+
+T = TypeVar("T")
+
+
+def read_again(read: Callable[[], T], spoiled: tuple[type[Exception], ...]) -> T:
+    """What ``read`` gives; it is called again when what came was ``spoiled`` on its way, and its last error raised."""
+    for _ in range(READS - 1):
+        with suppress(*spoiled):
+            return read()
+    return read()
 
 
 class RemoteWork:

@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage.protocol import Entry
-from fec.storage.remote import RemoteWork
+from fec.storage.remote import RemoteWork, read_again
 from fec.storage.roots import bucket_and_prefix
 
 try:
@@ -22,6 +22,13 @@ except ModuleNotFoundError:
 
 # Names asked for in one request: as many as the service gives.
 PAGE: Final = 1_000
+# A body that broke off, or is not what its checksum says; the client does not ask for it again.
+_SPOILED: Final = (
+    exceptions.FlexibleChecksumError,
+    exceptions.IncompleteReadError,
+    exceptions.ReadTimeoutError,
+    exceptions.ResponseStreamingError,
+)
 _NOT_FOUND: Final = {"NoSuchKey", "404", "NotFound"}
 _NOT_ALLOWED: Final = {
     "AccessDenied",
@@ -44,19 +51,19 @@ class S3Storage(RemoteWork):
 
     def read(self, path: str) -> bytes:
         with self._file(path):
-            return bytes(self._client.get_object(**self._at(path))["Body"].read())
+            return read_again(lambda: bytes(self._client.get_object(**self._at(path))["Body"].read()), _SPOILED)
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         with self._file(path):
             if length <= 0:
                 return b""
+            place = self._at(path) | {"Range": f"bytes={offset}-{offset + length - 1}"}
             try:
-                answer = self._client.get_object(**self._at(path), Range=f"bytes={offset}-{offset + length - 1}")
+                return read_again(lambda: bytes(self._client.get_object(**place)["Body"].read()), _SPOILED)
             except exceptions.ClientError as error:
                 if _code(error) in ("InvalidRange", "416"):
                     return b""
                 raise
-            return bytes(answer["Body"].read())
 
     def size(self, path: str) -> int | None:
         try:
@@ -109,7 +116,14 @@ class S3Storage(RemoteWork):
 
     def _download(self, path: str, target: IO[bytes]) -> None:
         with self._file(path):
-            self._client.download_fileobj(**self._at(path), Fileobj=target)
+            start = target.tell()
+
+            def download() -> None:
+                target.seek(start)
+                target.truncate()
+                self._client.download_fileobj(**self._at(path), Fileobj=target)
+
+            read_again(download, _SPOILED)
 
     def _at(self, path: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self._key(path)}

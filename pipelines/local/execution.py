@@ -102,7 +102,9 @@ def _last_line(log: Path) -> str:
 def _run(folder: RunFolder, stream: TextIO) -> None:
     channel = Channel(folder.path / CHANNEL)
     command = [sys.executable, "-m", local.__name__, str(folder.path)]
-    environment = {**os.environ, **channel.environment, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder.temporary)}
+    # Nothing is imported from the folder one happens to stand in, by any of the tasks.
+    python = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    environment = {**os.environ, **channel.environment, **python, "TMPDIR": str(folder.temporary)}
     display = Display(stream)
     failures = _Failures()
     with (

@@ -116,10 +116,12 @@ class Trial:
     def _call(self, name: str, module: str, values: Mapping[str, Any], t2t: Path | None = None) -> Any:
         """Run the step of ``module``; what it gives."""
         parameters = import_module(f"{module}.step" if t2t is None else module).Parameters
-        python, environment = (sys.executable, os.environ) if t2t is None else (str(t2t), interpreter.environment())
+        # Nothing is imported from the folder one happens to stand in.
+        own = os.environ | {"PYTHONSAFEPATH": "1"}
+        python, environment = (sys.executable, own) if t2t is None else (str(t2t), interpreter.environment())
         if t2t is None:
-            own = {name: self._values[name] for name in promoted(parameters) if name in self._values}
-            values = {**self._options.get(parameters.step, {}), **own, **values}
+            asked = {name: self._values[name] for name in promoted(parameters) if name in self._values}
+            values = {**self._options.get(parameters.step, {}), **asked, **values}
         else:
             values = {**self._values, **values}
         command = [python, "-m", module, *options_of(parameters, values)]

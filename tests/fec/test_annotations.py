@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,6 +75,8 @@ def test_no_rater_is_dropped(raters: int) -> None:
         ROW.replace("TWO_CLASS_TRIPLET", " TWO_CLASS_TRIPLET "),
         ROW.replace(",", ", ").replace("3, x.jpg", "3,x.jpg"),
         ROW.replace(",99,3,", ",99, 3,"),
+        ROW.replace(",99,3,", ",99,3.0,"),
+        ROW + ",,,,",
     ],
 )
 def test_harmless_differences_make_no_difference(text: str) -> None:
@@ -82,6 +85,37 @@ def test_harmless_differences_make_no_difference(text: str) -> None:
 
 def test_blank_lines_are_passed_over_and_counted_as_lines() -> None:
     assert [row.line for row in parsed(f"\n{ROW}\n  \r\n\n{ROW}")] == [2, 5]
+
+
+def test_many_blank_lines_are_no_csv(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", train="\n" * 50_000_000)
+    tally = Tally()
+    with pytest.raises(ConfigurationError, match=r"not an FEC CSV; line 101 is '' .blank"):
+        list(read_triplets(path, "train", tally=tally))
+    assert tally.rows == 10
+
+
+def test_blank_lines_behind_the_rows_stop_the_run_once_there_are_too_many(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", *[ROW] * 1000, *[""] * 100_000)
+    tally = Tally()
+    with pytest.raises(ConfigurationError, match="rows are malformed, more than"):
+        list(read_triplets(path, "train", tally=tally))
+    assert tally.rows < 1100
+
+
+def test_a_line_break_within_quotes_spoils_its_own_row_only(tmp_path: Path) -> None:
+    torn = ROW.replace("http://a.test/1.jpg", "http://a.test/\n1.jpg", 1)
+    lines = [ROW, torn, ROW, '"hello', ROW]
+    rows = list(read_rows(io.BytesIO("\n".join(lines).encode())))
+    assert [isinstance(row, Triplet) for row in rows] == [True, False, False, True, False, True]
+
+
+def test_a_tar_is_no_csv(tmp_path: Path) -> None:
+    written(tmp_path / "a.csv", *[ROW] * 200)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(tmp_path / "a.csv", "train.csv")
+    with pytest.raises(ConfigurationError, match="a tar; unpack it"):
+        list(read_triplets(str(tmp_path / "a.tar"), "train"))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +140,7 @@ def test_blank_lines_are_passed_over_and_counted_as_lines() -> None:
         (ROW.replace(",99,3,", ",99,0,"), "vote '0'"),
         (ROW.replace(",99,3,", ",99,4,"), "vote '4'"),
         (ROW.replace(",99,3,", ",99,,"), "vote ''"),
-        (ROW.replace(",99,3,", ",99,3.0,"), "vote '3.0'"),
+        (ROW.replace(",99,3,", ",99,3.5,"), "vote '3.5'"),
         (ROW.replace("http://a.test/1.jpg", "  "), "URL is empty"),
         (ROW.replace("http://a.test/1.jpg", "http://a.test/\x00"), "control character"),
         (ROW.replace("http://a.test/1.jpg", "http://a.test/\x1b[31m"), "control character"),

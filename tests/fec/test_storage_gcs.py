@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -11,19 +11,31 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from fec.errors import ConfigurationError
+from fec.errors import ConfigurationError, RunFailed
 from fec.storage import open_storage
+from fec.storage.remote import READS
+
+# What the service says of b"content": its CRC32C, big-endian, in base64.
+CRC32C_OF_CONTENT = "Ya91Mw=="
 
 
 class Service(BaseHTTPRequestHandler):
     """As much of the JSON API as listing and uploading need, with preconditions kept."""
 
     stored: dict[str, bytes]
+    content: Iterator[bytes]
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if "/b/forbidden/" in self.path:
             self._answer(403, {"error": {"message": "storage.objects.list access denied"}})
+        elif "alt=media" in self.path:
+            data = next(self.content)
+            self.send_response(200)
+            self.send_header("X-Goog-Hash", f"crc32c={CRC32C_OF_CONTENT}")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
         else:
             self._answer(200, {"items": []})
 
@@ -68,6 +80,26 @@ def test_a_file_present_is_not_put_again(service: dict[str, bytes]) -> None:
     assert service == {"root/once": b"first"}
     storage.write("once", b"third")
     assert service == {"root/once": b"third"}
+
+
+@pytest.mark.parametrize("spoiled", [2, 3])
+def test_what_comes_spoiled_is_read_again_and_then_said_in_one_line(
+    service: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, spoiled: int
+) -> None:
+    storage = open_storage("gs://bucket/root")
+
+    def copied() -> bytes:
+        with storage.local_copy("a") as copy:
+            return copy.read_bytes()
+
+    reads: list[Callable[[], bytes]] = [lambda: storage.read("a"), copied]
+    for read in reads:
+        monkeypatch.setattr(Service, "content", iter([b"flipped"] * spoiled + [b"content"]), raising=False)
+        if spoiled < READS:
+            assert read() == b"content"
+        else:
+            with pytest.raises(RunFailed, match=r"gs://bucket/root/a: came spoiled 3 times \(Checksum mismatch"):
+                read()
 
 
 @pytest.mark.usefixtures("service")

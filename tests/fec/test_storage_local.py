@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -132,6 +133,19 @@ def test_a_disk_that_takes_no_more_fails_the_run_in_one_line(tmp_path: Path) -> 
     assert len(result.stderr.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a" / "b").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(("lacking", "says"), [("link", "takes no hard links"), ("touch", "takes no names such as a@")])
+def test_a_file_system_that_takes_no_links_or_names_is_told_when_the_root_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str, says: str
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os if lacking == "link" else Path, lacking, refused)
+    with pytest.raises(ConfigurationError, match=says):
+        open_storage(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -403,16 +403,22 @@ def test_killed_while_fetching_it_goes_on_without_asking_twice(site: Site, tmp_p
     assert not (root / ".work").exists()
 
 
-def test_told_to_stop_it_seals_what_it_has_and_says_so(site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "exit_code", "says"),
+    [(signal.SIGTERM, 1, "told to stop"), (signal.SIGINT, 130, "interrupted; what")],
+)
+def test_told_to_stop_it_seals_what_it_has_and_says_so(
+    site: Site, tmp_path: Path, number: int, exit_code: int, says: str
+) -> None:
     site.default = picture
     plan(tmp_path, [site.url(f"/{number}") for number in range(200)])
     process = started(parameters(tmp_path, requests_per_second=20.0), lambda: len(safe(tmp_path, 1)) >= 5)
     begun = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, said = process.communicate(timeout=20)
     assert time.monotonic() - begun < 10
-    assert process.returncode == 1
-    assert "told to stop" in said.splitlines()[-1]
+    assert process.returncode == exit_code
+    assert says in said.splitlines()[-1]
     assert "Traceback" not in said
     assert done(tmp_path) is None
     assert len(stored(tmp_path)) >= 5

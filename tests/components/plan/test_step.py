@@ -277,6 +277,12 @@ def test_without_originals_there_is_no_list_of_them(tmp_path: Path, annotations:
     assert not (tmp_path / "root/plan/train/stored.parquet").exists()
 
 
+def test_a_list_of_no_urls_is_no_list(tmp_path: Path, annotations: Path) -> None:
+    annotations.write_text(annotations.read_text().replace("http://", "").replace("https://", ""))
+    with pytest.raises(ConfigurationError, match=r"none of its .* images has an http or https URL; the first is"):
+        run(parameters(tmp_path, annotations))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
