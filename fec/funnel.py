@@ -50,6 +50,18 @@ class Leaks(Repeated):
 
 
 @dataclass(frozen=True)
+class Listed:
+    """The subset that a split was held to (``fec.subsets``): its fingerprint, and how many of the split it names.
+
+    ``left_out``: how many survived here with a consensus that the list does not name.
+    """
+
+    fingerprint: str
+    listed: int
+    left_out: int
+
+
+@dataclass(frozen=True)
 class Funnel:
     """What collect found of a split.
 
@@ -57,6 +69,7 @@ class Funnel:
     good; ``triplets_ok`` those with three good faces, of which ``no_consensus`` are without one and the ``records``
     are left, spread over ``record_shards``. ``types`` counts the records by type, "1" to "3". ``leaks`` is None for
     eval, and where eval's faces had not been verified; so is ``repeated`` in funnels of earlier versions.
+    ``subset`` is None where the split was taken whole.
     """
 
     images: int
@@ -72,6 +85,7 @@ class Funnel:
     outcomes: Outcomes
     repeated: Repeated | None = None
     leaks: Leaks | None = None
+    subset: Listed | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -103,7 +117,7 @@ class Funnel:
         return funnel
 
 
-_PARTS: Final = {"repeated": Repeated, "leaks": Leaks}
+_PARTS: Final = {"repeated": Repeated, "leaks": Leaks, "subset": Listed}
 
 
 def funnel_path(split: str) -> str:

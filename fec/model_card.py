@@ -59,7 +59,7 @@ class Preprocessing:
 class ModelCard:
     """What ``model.json`` says.
 
-    ``dimension`` numbers come out, of length 1, compared by ``metric``. ``trained_on``: annotations, triplets, faces.
+    ``dimension`` numbers come out, of length 1, compared by ``metric``. ``trained_on``: list, subset, triplets, faces.
     ``accuracy``: share of triplets answered rightly, ``held_out`` of train and, once the model was evaluated, of the
     eval split with its interval, beside chance and bare pixels.
     """
@@ -106,13 +106,15 @@ def note_accuracy(storage: Storage, run: str, accuracy: Mapping[str, Any]) -> No
     storage.write(card_path(run), replace(card, accuracy={**card.accuracy, **accuracy}).to_bytes())
 
 
-def annotations_of(storage: Storage, split: str) -> dict[str, str]:
-    """Which list a split was planned from, and the digest of its plan, where it has one."""
-    plan = read_done(storage, layout.plan_dir(split))
-    if plan is None:
+def dataset_of(storage: Storage, split: str) -> dict[str, str]:
+    """Which list a split was planned from, the digest of its plan, and the subset it was held to ("": none)."""
+    plan, collected = read_done(storage, layout.plan_dir(split)), read_done(storage, layout.collect_dir(split))
+    if plan is None or collected is None:
         return {}
     about = json.loads(storage.read(f"{layout.plan_dir(split)}/plan.json"))
-    return {"annotations": str(about["parameters"]["annotations"]), "plan": plan.digest}
+    return {"annotations": str(about["parameters"]["annotations"]), "plan": plan.digest} | {
+        "subset": str(collected.details.get("subset", ""))
+    }
 
 
 def preprocessing_of(storage: Storage, split: str, image_size: int, jpeg_quality: int | None) -> Preprocessing:

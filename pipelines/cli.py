@@ -27,7 +27,7 @@ GROUPS: Final = {
     "on this machine": ("run", "triplets"),
     "on a cluster": ("images", "compile", "submit", "jobs"),
     "what became of a run": ("status", "verify", "threshold", "compare"),
-    "the dataset and the model in use": ("embed", "similar", "browse", "export"),
+    "the dataset and the model in use": ("embed", "similar", "browse", "export", "subset"),
     "the shell": ("completion",),
 }
 COMMANDS: Final = tuple(name for names in GROUPS.values() for name in names)

@@ -33,6 +33,10 @@ class Parameters(StepParameters, step="collect", version=VERSION):
         at_least=0,
         expected="0 (by triplets_per_record_shard) or more",
     )
+    # What the list says is in the fingerprint, not where it lies.
+    subset: str = parameter(
+        "list of fec subset (a file, gs:// or s3://): only its triplets are kept", default="", shapes_result=False
+    )
     drop_leaks: bool = parameter(
         "leave out of train the faces that eval has as well: the same bytes, or nearly the same to look at",
         default=False,

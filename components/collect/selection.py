@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fec import tables
 from fec.row_types import names
 from fec.rows import FACE_COLUMNS, CollectedTriplet, PlannedTriplet
+from fec.subsets import SEPARATOR
 from fec.tables import ROW_GROUP
 
 # Of the plan's triplets; who voted is half of what they weigh.
@@ -47,6 +48,7 @@ class Selection:
     undecided: int
     unknown: int
     leaking: int
+    unlisted: int
 
     def __len__(self) -> int:
         return len(self.line)
@@ -74,12 +76,13 @@ class Selection:
 class Choice:
     """The faces there are: ``leaking`` says of each good one, the first of ``ids``, whether eval has it as well.
 
-    ``drop``: triplets with a leaking face are left out.
+    ``drop``: triplets with a leaking face are left out. ``listed``: only these triplets are kept (``fec.subsets``).
     """
 
     ids: pa.Array
     leaking: NDArray[np.bool_]
     drop: bool
+    listed: pa.Array | None = None
 
 
 def select(
@@ -95,7 +98,7 @@ def select(
     faces, lines = [np.empty((0, 3), np.int32)], [np.empty(0, np.int32)]
     types, odd = [np.empty(0, np.int8)], [np.empty(0, np.int8)]
     votes = [pa.array([], _VOTES)]
-    planned = surviving = undecided = leaking = 0
+    planned = surviving = undecided = leaking = unlisted = 0
     unknown: set[str] = set()
     for batch in batches:
         places = np.stack([_places(batch[name], ids) for name in FACE_COLUMNS], axis=1)
@@ -104,6 +107,9 @@ def select(
         survives = ((places >= 0) & (places < good)).all(axis=1)
         kept = survives & batch["odd_one_out"].is_valid().to_numpy(zero_copy_only=False)
         undecided += int((survives & ~kept).sum())
+        listed = _listed(batch, choice.listed)
+        unlisted += int((kept & ~listed).sum())
+        kept &= listed
         leaky = kept & leaks[places].any(axis=1)
         leaking += int(leaky.sum())
         kept &= ~(leaky & choice.drop)
@@ -131,7 +137,17 @@ def select(
         undecided,
         len(unknown),
         leaking,
+        unlisted,
     )
+
+
+def _listed(batch: pa.RecordBatch, triplets: pa.Array | None) -> NDArray[np.bool_]:
+    """Which rows are among ``triplets``; all, where there is no such list."""
+    if triplets is None:
+        return np.ones(len(batch), bool)
+    named = pc.binary_join_element_wise(*(batch[name] for name in FACE_COLUMNS), SEPARATOR)
+    found: NDArray[np.bool_] = pc.is_in(named, value_set=triplets).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _places(face_ids: pa.Array, ids: pa.Array) -> NDArray[np.int32]:

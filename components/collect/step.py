@@ -45,8 +45,14 @@ def run(parameters: Parameters) -> list[str]:
             "drop_leaks: which faces of train eval has as well can be told once the faces step has finished all of "
             "eval's shards: run plan, download and faces of eval first"
         )
+    subset = None
+    if parameters.subset:
+        from fec.subsets import read_subset
+
+        subset = read_subset(parameters.subset)
     fingerprint = identity.fingerprint(
-        {
+        ({} if subset is None else {"subset": subset.fingerprint})
+        | {
             "plan": plan.digest,
             "faces": [done.digest for done in verified],
             "images": [dict(done.counts) for done in tried],
@@ -59,7 +65,7 @@ def run(parameters: Parameters) -> list[str]:
         from components.collect.work import Inputs, collect
 
         manifests = [done.digest for done in verified]
-        inputs = Inputs(manifests, evaluation, plan.counts["images"], _image_outcomes(tried))
+        inputs = Inputs(manifests, evaluation, plan.counts["images"], _image_outcomes(tried), subset)
         done = collect(storage, parameters, inputs, fingerprint)
     collected = done.counts["records"]
     record_shards = preset.record_shards(split, collected, done.counts["record_shards"])

@@ -19,11 +19,12 @@ from components.collect.verified import VerifiedFaces, advice, read_verified
 from fec import layout, tables
 from fec.done import Done, read_markers, write_done
 from fec.errors import RunFailed
-from fec.funnel import Funnel, Leaks, Outcomes, Repeated, funnel_path
+from fec.funnel import Funnel, Leaks, Listed, Outcomes, Repeated, funnel_path
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.progress import event
 from fec.rows import FACE_COLUMNS, CollectedFace, CollectedTriplet
 from fec.storage import Storage
+from fec.subsets import Subset
 from fec.tables import ROW_GROUP
 
 
@@ -32,13 +33,14 @@ class Inputs:
     """What the steps before have left.
 
     Digests of the faces' ``manifests``, a shard each, and of those of ``evaluation`` (None: not verified, or not to be
-    looked at); how many ``images`` the plan has, and what became of them.
+    looked at); how many ``images`` the plan has, and what became of them. ``subset``: only its triplets are kept.
     """
 
     manifests: Sequence[str]
     evaluation: Sequence[str] | None
     images: int
     image_outcomes: Mapping[str, int]
+    subset: Subset | None = None
 
 
 def collect(storage: Storage, parameters: Parameters, inputs: Inputs, fingerprint: str) -> Done:
@@ -54,7 +56,8 @@ def collect(storage: Storage, parameters: Parameters, inputs: Inputs, fingerprin
     leaky = np.zeros(len(verified.ok), bool) if leaks is None else leaks.faces
     try:
         batches = tables.read_batches(storage, path, PLANNED)
-        choice = Choice(verified.ids, leaky, p.drop_leaks)
+        listed = None if inputs.subset is None else pa.array(sorted(inputs.subset.of(p.split)), pa.string())
+        choice = Choice(verified.ids, leaky, p.drop_leaks, listed)
         selection = select(batches, choice, p.seed, p.triplets_per_record_shard, p.record_shards)
     except (OSError, pa.ArrowInvalid):
         raise RunFailed(advice(path, "plan")) from None
@@ -64,6 +67,9 @@ def collect(storage: Storage, parameters: Parameters, inputs: Inputs, fingerprin
             "run: delete the marker beside it and run the pipeline again"
         )
     counted = funnel(selection, verified, inputs, again)
+    if inputs.subset is not None:
+        kept = Listed(inputs.subset.fingerprint, len(inputs.subset.of(p.split)), selection.unlisted)
+        counted = replace(counted, subset=kept)
     if leaks is not None:
         counted = replace(counted, leaks=Leaks(**vars(leaks.counts), triplets=selection.leaking, dropped=p.drop_leaks))
     return _write(storage, p.split, Collected(selection, verified.ok, leaks), counted, fingerprint)
@@ -161,7 +167,13 @@ def _write(storage: Storage, split: str, collected: Collected, funnel: Funnel, f
         written["leaks_sha256"] = tables.write_table(storage, leaks_path, collected.leaks.table)
     event("collected", _summary(split, funnel), funnel=asdict(funnel))
     dropped = funnel.leaks is not None and funnel.leaks.dropped
-    details = {"funnel_sha256": hashlib.sha256(funnel_text).hexdigest(), "drop_leaks": dropped, **written}
+    details: dict[str, Any] = {
+        "funnel_sha256": hashlib.sha256(funnel_text).hexdigest(),
+        "drop_leaks": dropped,
+        **written,
+    }
+    if funnel.subset is not None:
+        details["subset"] = funnel.subset.fingerprint
     return write_done(storage, directory, Done("collect", fingerprint, digest, funnel.counts, details))
 
 
@@ -214,6 +226,8 @@ def _where_they_went(split: str, funnel: Funnel) -> str:
     hint = ". If images are on a network of yours, name it with --allow-network" if refused else ""
     leaks = funnel.leaks
     dropped = f", and {leaks.triplets:,} are dropped since eval has their faces" if leaks and leaks.dropped else ""
+    if funnel.subset is not None:
+        dropped += f", and {funnel.subset.left_out:,} are not in the subset {funnel.subset.fingerprint}"
     lost_images = losses(funnel.outcomes.images, ImageOutcome.FETCHED)
     lost_faces = losses(funnel.outcomes.faces, FaceOutcome.OK)
     return (

@@ -15,6 +15,7 @@ import numpy as np
 from fec import layout, tables
 from fec.done import read_done
 from fec.errors import RunFailed
+from fec.funnel import read_funnel
 from fec.layout import EVAL, SPLITS, TRAIN
 from fec.outcomes import FaceOutcome
 from fec.record_files import RecordFiles
@@ -74,6 +75,8 @@ def provenance(storage: Storage, run: str, records: RecordFiles) -> dict[str, st
     about = json.loads(storage.read(f"{layout.model_dir(run)}/train.json"))
     rows = {"storage root": storage.root}
     for split in SPLITS:
+        if (kept := read_funnel(storage, split).subset) is not None:
+            rows[f"{split}: subset"] = f"{kept.fingerprint}, {kept.listed:,} triplets listed"
         plan = _json(storage, f"{layout.plan_dir(split)}/plan.json").get("parameters", {})
         if plan:
             rows[f"{split}: annotations"] = str(plan["annotations"])

@@ -21,7 +21,7 @@ from components.evaluate.parameters import Parameters
 from components.evaluate.politeness import times
 from fec import layout, model_card
 from fec.done import Done, read_done, write_done
-from fec.funnel import read_funnel
+from fec.funnel import Funnel, read_funnel
 from fec.history import read_history
 from fec.layout import EVAL, SPLITS, TRAIN
 from fec.progress import event
@@ -53,6 +53,7 @@ def evaluate(
             "funnel": {split: funnels[split].stages for split in SPLITS},
             "repeated": {split: repeated.values(funnels[split].repeated) for split in SPLITS},
             "leaks": repeated.values(funnels[TRAIN].leaks),
+            "subset": {split: _subset(funnels[split]) for split in SPLITS},
         }
     )
     page = report.page(
@@ -117,6 +118,11 @@ def _mark(
 
 def _numbers(metrics: Mapping[str, Any]) -> bytes:
     return (json.dumps(metrics, indent=1) + "\n").encode()
+
+
+def _subset(funnel: Funnel) -> dict[str, Any] | None:
+    """What a split was held to, if it was not taken whole."""
+    return None if funnel.subset is None else vars(funnel.subset)
 
 
 def _accuracy(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def train(
         data = on.strategy.experimental_distribute_dataset(data)
     Fitting(triplets, state, checkpoints, p, chosen, held_out, faces).fit(data, on.strategy, folder / "logs")
     digest = _stored(triplets, state.history, checkpoints, folder, p, shape)
-    _put(storage, directory, folder, state.history, _about(p, records, chosen, on, parts, state.history, weights))
+    told = _about(p, records, chosen, on, parts, state.history, weights)
+    told["dataset"] = model_card.dataset_of(storage, TRAIN)
+    _put(storage, directory, folder, state.history, told)
     card = _card(storage, p, run, digest, records, len(examples.jpegs), state.history)
     storage.write(model_card.card_path(run), card.to_bytes())
     checkpoints.forget()
@@ -188,7 +190,7 @@ def _card(
         sha256=sha256,
         dimension=p.embedding_size,
         preprocessing=steps,
-        trained_on={**model_card.annotations_of(storage, TRAIN), "triplets": records.triplets, "faces": faces},
+        trained_on={**model_card.dataset_of(storage, TRAIN), "triplets": records.triplets, "faces": faces},
         accuracy=held_out,
         versions={"tensorflow": tf.__version__, "keras": keras.__version__},
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
+from pathlib import Path
 
 from components.form import RunParameters, for_pipeline
 from fec import command
@@ -32,6 +34,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         command.add_options(parser.add_argument_group(title), RunParameters, names)
     running = parser.add_argument_group("the run")
     running.add_argument(
+        "--subset", default="", metavar="FILE", help="train and evaluate on the triplets of a list of fec subset only"
+    )
+    running.add_argument(
         "--until",
         metavar="STAGE",
         choices=stages.STAGES,
@@ -57,7 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    parameters = command.parameters_from(RunParameters, options)
+    parameters = _held_to(options.subset, command.parameters_from(RunParameters, options))
     data_image = options.data_image
     if data_image == DATA_IMAGE and "faced" in parameters.detector.split("+"):
         data_image = image("data-faced")
@@ -65,6 +70,19 @@ def run(options: argparse.Namespace) -> int:
     if not options.replace:
         arguments.refuse_another_dataset(parameters)
     return finish(parameters, as_json=options.json, images=images, until=options.until)
+
+
+def _held_to(subset: str, parameters: RunParameters) -> RunParameters:
+    """The same with the list ``subset``, if there is one, as an option of collect."""
+    if not subset:
+        return parameters
+    from fec.storage import is_local
+    from fec.subsets import read_subset
+
+    read_subset(subset)
+    place = str(Path(subset).absolute()) if is_local(subset) else subset
+    collect = {**parameters.options.get("collect", {}), "subset": place}
+    return dataclasses.replace(parameters, options={**parameters.options, "collect": collect})
 
 
 def finish(

@@ -15,6 +15,7 @@ from fec.dataset import Dataset
 from fec.errors import ConfigurationError
 from fec.progress import track
 from fec.rows import FACE_COLUMNS
+from fec.subsets import DIGESTS
 
 # A bucket answers in 50-100 ms.
 _READERS: Final = 16
@@ -65,6 +66,16 @@ def with_crops(dataset: Dataset, part: Survivors) -> Iterator[tuple[dict[str, An
         while under_way:
             yield _next(under_way)
             progress.advance()
+
+
+def listed(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Every surviving triplet as a row of ``fec.subsets.COLUMNS``; ConfigurationError where none is collected yet."""
+    digest_of = dict(zip(*(dataset.images[name].to_pylist() for name in ("image_id", "sha256")), strict=True))
+    for part in survivors(dataset):
+        image_of = dict(zip(*(part.faces[name].to_pylist() for name in ("face_id", "image_id")), strict=True))
+        for row in part.triplets.select(["line", *FACE_COLUMNS]).to_pylist():
+            digests = (digest_of[image_of[row[name]]] for name in FACE_COLUMNS)
+            yield {"split": part.split, **row, **dict(zip(DIGESTS, digests, strict=True))}
 
 
 def _next(under_way: deque[tuple[dict[str, Any], Future[bytes]]]) -> tuple[dict[str, Any], bytes]:

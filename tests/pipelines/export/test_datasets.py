@@ -11,8 +11,11 @@ import pyarrow.compute as pc
 import pytest
 
 import fec
+from components.form import RunParameters
 from fec.errors import ConfigurationError
+from fec.subsets import parse
 from pipelines.cli import parser
+from pipelines.commands import run
 from pipelines.export import datasets as exported
 from tests.fec.dataset_root import SIZE, make_root
 
@@ -141,3 +144,26 @@ def test_an_unknown_format_names_those_there_are(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         export("x", "--to", "hdf5", "-o", "y")
     assert "webdataset" in capsys.readouterr().err
+
+
+def test_a_list_of_what_survived_names_it_and_no_picture(root: Path, tmp_path: Path) -> None:
+    options = parser(["subset"]).parse_args(["subset", str(root), "-o", str(tmp_path / "list.csv")])
+    assert options.run(options) == 0
+    subset = parse((tmp_path / "list.csv").read_bytes(), "list")
+    for split in ("train", "eval"):
+        rows = surviving(root, split)
+        assert subset.of(split) == {f"{row['face_a']} {row['face_b']} {row['face_c']}" for row in rows}
+    with (tmp_path / "list.csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    originals = {row["sha256"] for row in fec.open(str(root)).images.arrow.to_pylist()}
+    assert {first[name] for name in ("sha256_a", "sha256_b", "sha256_c")} <= originals
+
+
+def test_a_run_held_to_a_list_hands_it_to_collect(root: Path, tmp_path: Path) -> None:
+    options = parser(["subset"]).parse_args(["subset", str(root), "-o", str(tmp_path / "list.csv")])
+    options.run(options)
+    asked = RunParameters("t.csv", "e.csv", "root", options={"collect": {"alike": 3}})
+    held = run._held_to(str(tmp_path / "list.csv"), asked)
+    assert held.options == {"collect": {"alike": 3, "subset": str(tmp_path / "list.csv")}}
+    with pytest.raises(ConfigurationError, match="no such file"):
+        run._held_to(str(tmp_path / "none.csv"), asked)
