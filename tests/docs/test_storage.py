@@ -17,6 +17,7 @@ TABLES = {
     "faces.parquet, beside the crops": rows.VerifiedFace,
     "collect: triplets.parquet": rows.CollectedTriplet,
     "collect: faces.parquet": rows.CollectedFace,
+    "collect: train/leaks.parquet": rows.LeakingFace,
     "reports: embeddings.parquet": rows.EmbeddedFace,
 }
 
