@@ -89,10 +89,10 @@ def test_the_loops_say_what_they_do(spec: Any) -> None:
 def test_every_box_says_what_it_does(spec: Any) -> None:
     shown = {name: task.task_info.name for name, task in body(spec).items() if not task.WhichOneof("iterator")}
     assert shown == {
-        "plan": "train data: plan",
-        "plan-2": "eval data: plan",
-        "collect": "train data: keep what survived",
-        "collect-2": "eval data: keep what survived",
+        "plan": "eval data: plan",
+        "plan-2": "train data: plan",
+        "collect": "eval data: keep what survived",
+        "collect-2": "train data: keep what survived",
         "train": "train",
         "evaluate": "evaluate, write the report",
     }
