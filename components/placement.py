@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from components.accelerators import GPU_RESOURCE, TPU_RESOURCE, check_selected
 from components.resources import RESOURCES
 from fec import kube_syntax as syntax
 from fec.errors import ConfigurationError
 from fec.parameters import Checked, parameter
 from fec.storage import is_local, normalized_root
 
-GPU_RESOURCE: Final = "nvidia.com/gpu"
-TPU_RESOURCE: Final = "google.com/tpu"
 ACCELERATORS: Final = (GPU_RESOURCE, TPU_RESOURCE)
 # Which accelerator each of our images for training is made for.
 DRIVES: Final[Mapping[str, str]] = {"fec-train": GPU_RESOURCE, "fec-train-tpu": TPU_RESOURCE, "fec-t2t": ""}
@@ -143,6 +142,8 @@ def check_together(values: Mapping[str, Any]) -> None:
         str(values.get("accelerator_count", "0")),
         str(values.get("train_image", "")),
     )
+    if values.get("accelerator_type"):
+        check_selected(values.get("train_node_selector") or {}, int(values["accelerator_count"]))
     check_devices(values.get("options") or {}, str(values.get("accelerator_type", "")), values.get("accelerator_count"))
     for step, asked in RESOURCES.items():
         for name, request in (("cpu", asked.cpu_request), ("memory", asked.memory_request)):

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = ("fec", "components", "pipelines")
 # What can be asked of all steps at once.
-SHARED = ("again", "form", "options", "placement", "resources")
+SHARED = ("accelerators", "again", "form", "options", "placement", "resources")
 # The one way up: `fec.load_embedder` lies above the steps whose work it does on a photograph.
 PUBLIC = "pipelines.embedding.embedder"
 

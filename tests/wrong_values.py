@@ -87,6 +87,24 @@ WRONG: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (("accelerator_count=1.5",), ("accelerator_count '1.5'", "whole number")),
     (("accelerator_type=google.com/tpu", "accelerator_count=4"), ("fec-train cannot drive it", "fec-train-tpu can")),
     (("accelerator_type=nvidia.com/gpu", "accelerator_count=8", 'options={"train": {"device_count": 4}}'), ("8", "4")),
+    (
+        (
+            "accelerator_type=nvidia.com/gpu",
+            "accelerator_count=3",
+            'train_node_selector={"cloud.google.com/gke-accelerator": "nvidia-l4"}',
+        ),
+        ("3 of nvidia-l4", "1, 2, 4, 8"),
+    ),
+    (
+        (
+            "accelerator_type=google.com/tpu",
+            "accelerator_count=3",
+            "train_image=ghcr.io/me/fec-train-tpu:v1",
+            'train_node_selector={"cloud.google.com/gke-tpu-accelerator": "tpu-v5-lite-podslice", '
+            '"cloud.google.com/gke-tpu-topology": "2x2"}',
+        ),
+        ("3 chips", "ask for 4"),
+    ),
     (('options={"train": {"device": "gpu"}}',), ("train.device gpu", "accelerator_type")),
     # Where things are.
     (("root=z",), ("root 'z'", "gs://")),

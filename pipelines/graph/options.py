@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from components.accelerators import TPU_RESOURCE, Accelerator, accelerator
 from components.form import CLUSTER, refuse_options
-from components.placement import TPU_RESOURCE, check_accelerator, check_devices
+from components.placement import check_accelerator, check_devices
 from components.plan.parameters import refuse_groups
 from fec.errors import ConfigurationError
 from fec.images import REGISTRY, TAG, image
 from fec.layout import MAX_GROUPS
 from fec.parameters import Checked, fields, parameter
 from pipelines.graph import option_words
-from pipelines.graph.accelerators import Accelerator, accelerator
 from pipelines.graph.option_words import IMAGES, Volume
 from pipelines.image_build.pinned import read_pinned, refuse_pinned
 

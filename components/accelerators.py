@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from components.placement import GPU_RESOURCE, TPU_RESOURCE
 from fec.errors import ConfigurationError
 
+GPU_RESOURCE: Final = "nvidia.com/gpu"
+TPU_RESOURCE: Final = "google.com/tpu"
 GPU_LABEL: Final = "cloud.google.com/gke-accelerator"
 TPU_LABEL: Final = "cloud.google.com/gke-tpu-accelerator"
 TOPOLOGY_LABEL: Final = "cloud.google.com/gke-tpu-topology"
@@ -140,6 +141,20 @@ def accelerator(kind: str, count: int = 0, topology: str = "") -> Accelerator:
     raise ConfigurationError(
         f"accelerator {kind!r}: expected {ANY_GPU} (any NVIDIA GPU), one of {', '.join(GPUS)}, or a TPU: {tpus}"
     )
+
+
+def check_selected(node_selector: Mapping[str, str], count: int) -> None:
+    """Raises ConfigurationError where GKE's nodes with these labels have no ``count`` of their accelerators for a pod.
+
+    Of labels that are not known here nothing is said: GKE gets new ones.
+    """
+    gpu, tpu = node_selector.get(GPU_LABEL, ""), node_selector.get(TPU_LABEL, "")
+    if gpu in GPUS:
+        accelerator(gpu, count)
+    topology = node_selector.get(TOPOLOGY_LABEL, "")
+    known = [generation for generation in TPUS if generation.label == tpu]
+    if known and topology and known[0].of(topology):
+        accelerator(tpu, count, topology)
 
 
 def _gpu(kind: str, count: int, topology: str) -> Accelerator:

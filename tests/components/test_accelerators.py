@@ -2,8 +2,8 @@
 
 import pytest
 
+from components.accelerators import GPUS, TPUS, Accelerator, accelerator
 from fec.errors import ConfigurationError
-from pipelines.graph.accelerators import GPUS, TPUS, Accelerator, accelerator
 
 
 def test_any_gpu_may_be_asked_for_in_any_number() -> None:
