@@ -26,7 +26,7 @@ GROUPS: Final = {
     "to begin with": ("demo", "dev"),
     "on this machine": ("run", "triplets"),
     "on a cluster": ("images", "compile", "submit", "jobs"),
-    "what became of a run": ("status", "verify", "threshold", "compare"),
+    "what became of a run": ("status", "verify", "threshold", "compare", "probe"),
     "the dataset and the model in use": ("embed", "similar", "browse", "export", "subset"),
     "the shell": ("completion",),
 }
