@@ -2,8 +2,8 @@
 
 Photographs from packages, scaled to 1024 pixels, baseline and progressive; or a folder of one's own, with a CSV of
 ``file,left,right,top,bottom`` (fractions, no header). The same work in other ways is timed in turn with ours, and of
-each detector it is told how many faces it finds in the boxes and in as many boxes elsewhere. What storage takes is
-measured by running the step.
+each detector it is told how many faces it finds in the boxes and in as many boxes elsewhere, on the folder and on the
+packages' photographs changed in many ways. What storage takes is measured by running the step.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import resource
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,14 +25,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from benchmarks import face_sets
 from components.faces import detectors
 from components.faces.detectors.yunet import INPUT_SIDE, WEIGHTS
 from components.faces.geometry import crop_place, cut
-from components.faces.judging import judge
 from components.faces.parameters import Parameters, known_detectors
 from components.faces.verification import WantedFace, verify_image
+from components.faces.verifiers import ImageTask, Setup, Verifiers
 from fec.boxes import Box
-from fec.errors import ConfigurationError
 from fec.outcomes import FaceOutcome
 from fec.pixels import RGB, TooManyPixels, Unreadable, decode, encode_jpeg, upright
 
@@ -194,41 +196,6 @@ def resized(crop: RGB) -> Any:
     return cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def compare(photographs: Sequence[Photograph], names: Sequence[str], weights: str) -> None:
-    """Print, for each detector, how many of the boxes it finds, how many moved ones it takes, and its cost a crop."""
-    print("detector        found   elsewhere taken   ms a crop")
-    for name in names:
-        try:
-            detector = detectors.load(name, weights)
-        except ConfigurationError as error:
-            print(f"{name:16}{error}")
-            continue
-        found = taken = boxes = 0
-        spent = 0.0
-        for photograph in photographs:
-            picture = decode(photograph.data, CRITERIA.max_pixels)
-            rgb = upright(picture.rgb, picture.orientation)
-            for box in photograph.boxes:
-                for moved in (False, True):
-                    place = crop_place(elsewhere(box) if moved else box, 0.15, "box", rgb.shape[1], rgb.shape[0])
-                    crop, expected = cut(rgb, place), Box(0.07, 0.93, 0.07, 0.93)
-                    start = time.process_time()
-                    faces = detector.find(crop, expected)
-                    spent += time.process_time() - start
-                    good = judge(faces, expected, detector.threshold)[0] is FaceOutcome.OK
-                    found, taken = found + (good and not moved), taken + (good and moved)
-                boxes += 1
-        print(f"{name:16}{found / boxes:5.3f}   {taken / boxes:15.3f}   {1000 * spent / (2 * boxes):9.2f}")
-
-
-def elsewhere(box: Box) -> Box:
-    """A box of the same size in the corner that is farthest away."""
-    width, height = box.right - box.left, box.bottom - box.top
-    left = 0.0 if box.left + box.right > 1 else 1 - width
-    top = 0.0 if box.top + box.bottom > 1 else 1 - height
-    return Box(left, left + width, top, top + height)
-
-
 def large() -> None:
     """Print peak memory and CPU time of a 12,000 x 9,000 JPEG with one small box."""
     image = Image.fromarray(packaged_pixels("astronaut")).resize((12_000, 9_000))
@@ -245,6 +212,37 @@ def large() -> None:
     print(
         f"12,000 x 9,000 JPEG: {verdict.face.outcome}, {peak_memory() - before:.0f} MB more, {spent:.2f} s of CPU time"
     )
+
+
+def side_by_side(pictures: int = 400) -> None:
+    """Print what one and two worker processes make of the same pictures, by the clock and by CPU time.
+
+    What starting them takes is left out: it is what few pictures take, and is subtracted.
+    """
+    wanted = tuple(WantedFace(str(n), "image", BOXES[name], "crop.jpg") for n, name in enumerate(PEOPLE))
+    photographs = packaged(False, PEOPLE)
+    found: dict[int, tuple[float, float]] = {}
+    for workers in (1, 2):
+        taken = []
+        for count in (20, 20 + pictures):
+            tasks = [ImageTask(photographs[n % 2].data, wanted[n % 2 : n % 2 + 1]) for n in range(count)]
+            wall, cpu = time.perf_counter(), _children()
+            with Verifiers(Setup(CRITERIA, ""), workers, 10**6) as verifiers:
+                deque(verifiers.map(tasks), maxlen=0)
+            taken.append((time.perf_counter() - wall, _children() - cpu))
+        (few_wall, few_cpu), (wall, cpu) = taken
+        found[workers] = (wall - few_wall) / pictures * 1000, (cpu - few_cpu) / pictures * 1000
+    (wall, cpu), (wall_2, cpu_2) = found[1], found[2]
+    print(
+        f"two workers: {wall / wall_2:.2f} times as fast as one by the clock ({wall_2:.1f}, {wall:.1f} ms a picture); "
+        f"CPU time a picture {cpu_2 / cpu:.2f} times that of one ({cpu_2:.1f} and {cpu:.1f} ms)"
+    )
+
+
+def _children() -> float:
+    """CPU seconds of the processes that this one has started and seen end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_memory(*, reset: bool = False) -> float:
@@ -268,7 +266,7 @@ def main() -> None:
             print(f"packaged photographs {what} at {SIDE} px, {'progressive' if progressive else 'baseline'}")
             measure(packaged(progressive, names), options.rounds)
     large()
-    photographs = packaged(False, PEOPLE)
+    side_by_side()
     if options.images is not None and options.boxes is not None:
         photographs = own(options.images, options.boxes)
         if not photographs:
@@ -276,7 +274,12 @@ def main() -> None:
             return
         print(str(options.images))
         measure(photographs, options.rounds)
-    compare(photographs, known_detectors(), options.weights)
+        decoded = [decode(photograph.data, CRITERIA.max_pixels) for photograph in photographs]
+        views = [upright(picture.rgb, picture.orientation) for picture in decoded]
+        pairs = zip(views, (photograph.boxes for photograph in photographs), strict=True)
+        face_sets.compare({str(options.images): face_sets.of_photographs(pairs)}, known_detectors(), options.weights)
+    print("the packages' photographs, changed")
+    face_sets.compare(face_sets.packaged(), known_detectors(), options.weights)
 
 
 if __name__ == "__main__":

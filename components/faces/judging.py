@@ -18,10 +18,12 @@ MIN_OVERLAP: Final = 0.2
 # confidence: by that, and not by the wanted one, so that a higher threshold makes none of several the only one.
 SECOND_SIZE: Final = 0.7
 SECOND_CONFIDENCE: Final = 0.8
-# YuNet finds faces on their head at up to .87 and calls their mouth eyes; the same faces upright at .89-.94 (three
-# portraits). Below SURE the more confident of both ways up counts, if by MORE, and the eyes level within LEVEL degrees.
+# YuNet finds faces on their head at up to .89 and calls their mouth eyes; the same faces upright at .89-.94. Below SURE
+# the more confident of both ways up counts, if by MORE, and the eyes level within LEVEL degrees. Of 240 variations of
+# three portraits, upright and turned by up to 60 degrees, MORE of .03 calls none upside down and misses 14 of those on
+# their head, all but a few of these turned by 20 degrees or more; .02 calls one, .05 misses 31.
 SURE: Final = 0.9
-MORE: Final = 0.05
+MORE: Final = 0.03
 LEVEL: Final = 45.0
 
 

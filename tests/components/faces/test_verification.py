@@ -1,7 +1,9 @@
 """One image and its boxes → verdicts."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image
 
 from components.faces import detectors
 from components.faces.detectors import Detector, Found
-from components.faces.geometry import within
+from components.faces.geometry import crop_place, cut, within
 from components.faces.judging import judge, pose
 from components.faces.parameters import Parameters
 from components.faces.verification import (
@@ -308,6 +310,35 @@ def test_a_face_on_its_head_is_told_from_none(person: str, yunet: Detector) -> N
     assert rejected.crop_name is None
     assert rejected.found_left is not None and rejected.found_right is not None
     assert 0 < rejected.found_left < rejected.found_right < 1
+
+
+CHANGES: dict[str, Callable[[RGB], Any]] = {
+    "mirrored": lambda rgb: rgb[:, ::-1],
+    "half as large": lambda rgb: cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+    "twice as large": lambda rgb: cv2.resize(rgb, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC),
+    "grey": lambda rgb: cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB),
+    "dark": lambda rgb: cv2.convertScaleAbs(rgb, alpha=0.35),
+    "light": lambda rgb: cv2.convertScaleAbs(rgb, alpha=1.3, beta=40),
+    "a little blurred": lambda rgb: cv2.GaussianBlur(rgb, (0, 0), 1.5),
+    "at JPEG quality 10": lambda rgb: decode(encoded(rgb, quality=10), 10**8).rgb,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("person", PEOPLE)
+def test_the_rules_hold_for_a_photograph_that_is(change: str, person: str, yunet: Detector) -> None:
+    box = face_box(person)
+    if change == "mirrored":
+        box = Box(1 - box.right, 1 - box.left, box.top, box.bottom)
+    around = Box(1 - box.right, 1 - box.left, 1 - box.bottom, 1 - box.top)
+    rgb = np.ascontiguousarray(CHANGES[change](photograph(person)), np.uint8)
+    crop = cut(rgb, crop_place(box, 0.1, "box", rgb.shape[1], rgb.shape[0]))
+    seen = {
+        "upright": verdict(encoded(rgb, "PNG"), box, yunet).face.outcome,
+        "on its head": verdict(encoded(np.ascontiguousarray(rgb[::-1, ::-1]), "PNG"), around, yunet).face.outcome,
+        "twice": verdict(encoded(np.hstack([crop, crop]), "PNG"), Box(0.02, 0.98, 0.02, 0.98), yunet).face.outcome,
+    }
+    assert seen == {"upright": "ok", "on its head": "upside_down", "twice": "several_faces"}
 
 
 def test_two_faces_of_a_size_in_one_box_are_several(yunet: Detector) -> None:
