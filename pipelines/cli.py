@@ -23,8 +23,8 @@ _INDENT: Final = 17
 # What there is, as the help tells it. Each is a module of pipelines.commands with SUMMARY, add_options(parser) and
 # run(options) -> exit code.
 GROUPS: Final = {
-    "to begin with": ("demo", "dev"),
-    "on this machine": ("run", "triplets"),
+    "to begin with": ("demo", "doctor", "dev"),
+    "on this machine": ("run", "triplets", "report"),
     "on a cluster": ("images", "compile", "submit", "jobs"),
     "what became of a run": ("status", "verify", "threshold", "compare", "probe"),
     "the dataset and the model in use": ("embed", "similar", "browse", "export", "subset"),

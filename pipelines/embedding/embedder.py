@@ -19,7 +19,7 @@ from fec.errors import ConfigurationError
 from fec.model_card import ModelCard, Preprocessing
 from fec.pixels import RGB, encode_jpeg
 from pipelines.embedding.finding import FaceFinder, FaceInPicture, Photograph, read_photograph, the_one_face
-from pipelines.embedding.hearing import unheard
+from pipelines.embedding.hearing import quiet_tensorflow
 from pipelines.embedding.models import ModelPlace, find_model
 
 # Faces that go through the network at a time.
@@ -110,12 +110,9 @@ def load(place: ModelPlace) -> Embedder:
     """The model at ``place``; raises as ``load_embedder`` does."""
     if importlib.util.find_spec("tensorflow") is None:
         raise ConfigurationError("TensorFlow is not installed: pip install 'fec[train]'")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    with unheard():
-        import keras
-        import tensorflow as tf
+    quiet_tensorflow()
+    import keras
 
-        tf.config.list_physical_devices()
     with place.storage.local_copy(place.path) as path:
         try:
             network = keras.saving.load_model(path, compile=False)

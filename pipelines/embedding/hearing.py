@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -28,3 +29,13 @@ def unheard() -> Iterator[None]:
         finally:
             os.dup2(before, 2)
             os.close(before)
+
+
+def quiet_tensorflow() -> Any:
+    """TensorFlow, imported and with its devices looked up, as the backend of Keras; not heard meanwhile."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with unheard():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    return tf

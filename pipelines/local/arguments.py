@@ -25,7 +25,7 @@ def check(parameters: RunParameters) -> None:
     """Raise ConfigurationError for annotations that are none and a root that cannot be used."""
     for split, source in ((TRAIN, parameters.train_csv), (EVAL, parameters.eval_csv)):
         if not is_remote(source):
-            _check_csv(source, split)
+            check_csv(source, split)
     open_storage(parameters.root)
 
 
@@ -56,7 +56,8 @@ def refuse_another_dataset(parameters: RunParameters) -> None:
             )
 
 
-def _check_csv(source: str, split: str) -> None:
+def check_csv(source: str, split: str) -> None:
+    """Raise ConfigurationError for a file whose first rows are none of FEC's, or which cannot be read."""
     with opened(source, split) as file:
         rows = list(islice(read_rows(file), FIRST_ROWS))
     if not any(isinstance(row, Triplet) for row in rows):
