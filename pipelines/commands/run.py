@@ -14,6 +14,7 @@ from fec import command
 from fec.images import DATA_IMAGE, TRAIN_IMAGE, image
 from pipelines.graph import stages
 from pipelines.local import arguments
+from pipelines.local.recipes import Recipe
 
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."
 
@@ -30,6 +31,12 @@ GROUPS = {
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        action=Recipe,
+        metavar="FILE",
+        help="a recipe such as configs/cpu-tiny.toml, {step: {option: value}} in TOML or JSON; what follows counts",
+    )
     for title, names in GROUPS.items():
         command.add_options(parser.add_argument_group(title), RunParameters, names)
     running = parser.add_argument_group("the run")

@@ -59,7 +59,7 @@ def test_the_tree_of_the_architecture_is_the_tree() -> None:
     told = page.partition("## The tree\n")[2].partition("```\n")[2].partition("```")[0]
     named = set(re.findall(r"(?:^|  )(\w+)/", told, re.MULTILINE))
     layers = ("fec", "components", "pipelines")
-    folders = {*layers, "images", "tests", "benchmarks", "docs"}
+    folders = {*layers, "images", "tests", "benchmarks", "docs", "configs"}
     for layer in layers:
         folders |= {path.parent.name for path in (REPOSITORY / layer).glob("*/__init__.py")}
     assert named == folders
