@@ -86,17 +86,18 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run ``fec`` and exit: 0 done, 1 the run failed, 2 it was asked for wrongly."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = [name for name in COMMANDS if arguments[:1] == [name]]
-    options = parser(named or COMMANDS).parse_args(arguments)
+    program = " ".join(["fec", *named])
     try:
+        options = parser(named or COMMANDS).parse_args(arguments)
         # What a library mends by itself (a connection tried again) is nothing that a person must read.
         log.start(others="error")
         sys.exit(options.run(options))
     except FecError as error:
-        print(f"fec {options.command}: error: {error}", file=sys.stderr)
+        print(f"{program}: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         # Some commands tell more of how they go on (pipelines.local.supervision.Stopped) and never come here.
-        print(f"\nfec {options.command}: stopped", file=sys.stderr)
+        print(f"\n{program}: stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # what read the output has gone: fec … | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -76,10 +76,22 @@ def test_control_c_is_one_line(tmp_path: Path) -> None:
         [sys.executable, "-m", "pipelines.cli", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    time.sleep(1.5)
+    deadline = time.monotonic() + 60
+    while (waited_for := _reader_of(tmp_path / "list.csv")) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
     started.send_signal(signal.SIGINT)
     out, said = started.communicate(timeout=30)
     assert (out, said, started.returncode) == ("", "\nfec run: stopped\n", 130)
+    assert waited_for is not None
+    os.close(waited_for)
+
+
+def _reader_of(pipe: Path) -> int | None:
+    """The pipe's other end, once somebody waits to read from it."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 @pytest.mark.parametrize("command", COMMANDS)
