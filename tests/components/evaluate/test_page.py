@@ -39,7 +39,7 @@ def test_it_fits(browser: Browser, url: str, width: int) -> None:
         assert beyond_the_window(page) == 0
         outside = page.evaluate(
             """() => [...document.querySelectorAll('.card:not(.scroll)')].filter(card =>
-                [...card.querySelectorAll('svg, img, .bar')].some(one =>
+                [...card.querySelectorAll('svg, img, .bar, table')].some(one =>
                     one.getBoundingClientRect().right > card.getBoundingClientRect().right)).length"""
         )
         assert outside == 0
@@ -88,6 +88,7 @@ def test_bars_are_printed(browser: Browser, url: str, tmp_path: Path) -> None:
         page.emulate_media(media="print")
         assert page.evaluate("getComputedStyle(document.querySelector('.bar')).printColorAdjust") == "exact"
         assert page.evaluate("getComputedStyle(document.querySelector('h2')).breakAfter") == "avoid"
+        assert page.evaluate("getComputedStyle(document.querySelector('h2'), '::after').height") == "200px"
         assert page.pdf(path=tmp_path / "report.pdf").startswith(b"%PDF")
 
 
