@@ -39,6 +39,11 @@ class Pace:
         self._waiting = 0
         self._turn = asyncio.Lock()
 
+    @property
+    def delay(self) -> float:
+        """Seconds between two requests, as things stand."""
+        return self._delay
+
     def take(self, now: float) -> None:
         """Take the turn of a request that is sent now."""
         self.next = max(now, self.next) + self._delay

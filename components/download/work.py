@@ -34,6 +34,7 @@ from components.download.shards import (
     unfinished,
 )
 from components.download.shared import CrawlPolicy, Request, Shared
+from components.download.tail import tell_of_tail
 from components.download.wanted import hosts_of
 from components.download.weather import Weather
 from fec import layout, segments, tables
@@ -183,7 +184,10 @@ async def _crawl(storage: Storage, parameters: Parameters, rates: Rates, shards:
     left = {shard.number: len(shard.wanted) for shard in shards}
     home = {shard.number: shard for shard in shards}
     total = sum(len(shard.images) for shard in shards)
-    with track(task_name("download", parameters.split, parameters.group), total, "images") as progress:
+    hosts = hosts_of(shards, parameters.retry_transient_after)
+    left_of = {host.key: len(host.requests) for host in hosts}
+    called = task_name("download", parameters.split, parameters.group)
+    with track(called, total, "images") as progress:
         _count_known(progress, shards)
 
         async def on_result(request: Request, answer: Answer, attempts: int) -> None:
@@ -194,6 +198,7 @@ async def _crawl(storage: Storage, parameters: Parameters, rates: Rates, shards:
             finally:
                 client.stored(answer)
             left[shard.number] -= 1
+            left_of[request.key] -= 1
             if not left[shard.number]:
                 await close(shard)
             progress.advance(outcome=str(answer.outcome))
@@ -207,10 +212,11 @@ async def _crawl(storage: Storage, parameters: Parameters, rates: Rates, shards:
         async with fetcher(allowed, limits, parameters.introduction, parameters.connections) as client:
             paces, weather = Paces(rates.planned, rates.other), Weather(parameters.outage_patience)
             shared = Shared(client, on_result, policy, paces, weather, obey)
-            work = asyncio.ensure_future(crawl(hosts_of(shards, parameters.retry_transient_after), shared))
+            work = asyncio.ensure_future(crawl(hosts, shared))
             stopping = asyncio.ensure_future(stop.wait())
             sealing = asyncio.ensure_future(seal_now_and_then(storage, shards))
-            tasks: set[asyncio.Future[Any]] = {work, stopping, sealing}
+            telling = asyncio.ensure_future(tell_of_tail(called, left_of, paces))
+            tasks: set[asyncio.Future[Any]] = {work, stopping, sealing, telling}
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
