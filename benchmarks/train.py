@@ -20,15 +20,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 
 from components.evaluate.embedding import embedded
+from components.train.devices import devices
 from components.train.examples import read_examples
-from components.train.fitting import stepper
 from components.train.input_pipeline import Faces, batches
 from components.train.models import MODELS, Shape, Triplets
 from components.train.parameters import Parameters
 from components.train.sampling import order
+from components.train.steps import stepper
 from fec import layout
 from fec.cores import available_cores
 from fec.record_files import RecordFiles
@@ -93,7 +93,7 @@ def stepping(kind: type[Triplets], model: str, size: int, faces: Any, labels: An
     triplets.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     triplets.optimizer.build(triplets.trainable_variables)
     parameters = Parameters(root="", model=model, batch_size=BATCH)
-    step = stepper(triplets, parameters, tf.distribute.get_strategy())
+    step = stepper(triplets, parameters, devices(parameters))
     return lambda: np.asarray(step(faces, labels))
 
 

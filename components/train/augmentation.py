@@ -28,10 +28,14 @@ STRENGTHS: Final = {
 }
 
 
-def augmented(faces: Any, strength: Strength, seed: Any) -> Any:
-    """Float 0..255 faces [n, size, size, 3], each changed by itself, by the two-element int64 ``seed``."""
+def augmented(faces: Any, strength: Strength, seed: Any, first: int = 0, of: int | None = None) -> Any:
+    """Float 0..255 faces [n, size, size, 3], each changed by itself, by the two-element int64 ``seed``.
+
+    If they are a part of a batch, the one from face ``first`` on of ``of``, as they would be changed in all of it.
+    """
     number, size = tf.shape(faces)[0], faces.shape[1]
-    chance = tf.random.stateless_uniform([7, number], seed, -1.0, 1.0)
+    whole = number if of is None else of
+    chance = tf.random.stateless_uniform([7, whole], seed, -1.0, 1.0)[:, first : first + number]
     mirrored = tf.where(chance[0] < 0, -1.0, 1.0)
     angle, scale = strength.rotation * chance[1], 1.0 / (1.0 + strength.scale * chance[2])
     across = tf.round(strength.shift * size * chance[3])

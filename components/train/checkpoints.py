@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.train.devices import ALONE, Hosts
 from fec.history import History
 from fec.progress import event
 from fec.storage import Storage
@@ -27,11 +28,12 @@ class TrainingState:
 class Checkpoints:
     """Weights, optimizer and state of the training ``fingerprint`` in ``folder`` and, for a remote root, there too.
 
-    ``state.json`` names the weights it belongs to and is put last, so it is never ahead of them.
+    ``state.json`` names the weights it belongs to and is put last, so it is never ahead of them. Of several ``hosts``
+    all go on from what the chief has stored.
     """
 
-    def __init__(self, storage: Storage, directory: str, fingerprint: str, folder: Path) -> None:
-        self._storage, self._folder = storage, folder
+    def __init__(self, storage: Storage, directory: str, fingerprint: str, folder: Path, hosts: Hosts = ALONE) -> None:
+        self._storage, self._folder, self._hosts = storage, folder, hosts
         self._parent, self._directory = directory, f"{directory}/{fingerprint[:16]}"
         self._remote = not storage.local
 
@@ -45,6 +47,8 @@ class Checkpoints:
 
         If that is the best step so far, its network is kept as ``best`` too.
         """
+        if self._hosts.number:
+            return
         weights = self._folder / f"{state.step}.weights.h5"
         model.save_weights(weights)
         if state.history.best == state.step > 0:
@@ -69,7 +73,7 @@ class Checkpoints:
 
     def restore(self, model: Any) -> TrainingState:
         """Load the last checkpoint into ``model``; where there is none, or none that can be read, the start."""
-        if self._remote and not (self._folder / STATE).exists():
+        if self._remote and (self._hosts.count > 1 or not (self._folder / STATE).exists()):
             self._fetch()
         try:
             value = json.loads((self._folder / STATE).read_bytes())

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from components.train.backbones import begin_with
 from components.train.checkpoints import Checkpoints, TrainingState
 from components.train.choice import Chosen
+from components.train.devices import Devices
 from components.train.input_pipeline import Faces
-from components.train.loss import agreement, likelihood_loss, margin_loss, triplet_accuracy
+from components.train.loss import triplet_accuracy
 from components.train.models import Shape, Triplets, network_of
-from components.train.parameters import LIKELIHOOD, Parameters
+from components.train.parameters import Parameters
+from components.train.steps import stepper
 from fec.errors import RunFailed
 from fec.progress import event, track
 
@@ -71,35 +73,6 @@ def compiled(p: Parameters, chosen: Chosen, shape: Shape, weights: Path | None =
     return triplets
 
 
-def stepper(triplets: Triplets, p: Parameters, strategy: Any) -> Any:
-    """A function of a batch (as the strategy's data set gives it) that trains one step.
-
-    Gives the batch's mean loss, its strict accuracy and the share of active triplets, those short of their margin, as
-    one tensor [3], for which nobody has to wait.
-    """
-
-    def replica(faces: Any, labels: Any) -> Any:
-        with tf.GradientTape() as tape:
-            embeddings = triplets(faces, training=True)
-            odd, votes = labels[:, 0], labels[:, 2:]
-            short = margin_loss(embeddings, odd, labels[:, 1], p.margin_one_class, p.margin)
-            losses = likelihood_loss(embeddings, votes) if p.loss == LIKELIHOOD else short
-            if p.weight_by_agreement:
-                losses = losses * agreement(odd, votes)
-            # Gradients of the devices are added up: a share of the whole batch each.
-            loss = tf.reduce_sum(losses) / p.batch_size
-        gradients = tape.gradient(loss, triplets.trainable_variables)
-        triplets.optimizer.apply(gradients, triplets.trainable_variables)
-        right, active = triplet_accuracy(embeddings, odd), tf.cast(short > 0, tf.float32)
-        return tf.stack([loss, tf.reduce_sum(right) / p.batch_size, tf.reduce_sum(active) / p.batch_size])
-
-    @tf.function(jit_compile=False)  # type: ignore[untyped-decorator]
-    def step(faces: Any, labels: Any) -> Any:
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, (faces, labels)), axis=None)
-
-    return step
-
-
 def measured(network: Any, faces: Faces, held_out: HeldOut) -> float:
     """Strict accuracy on ``held_out``, each face embedded once."""
     numbers, places = np.unique(held_out.faces, return_inverse=True)
@@ -130,14 +103,14 @@ class Fitting:
         self._measure_every = max(1, chosen.steps // MEASUREMENTS)
         self._warned = False
 
-    def fit(self, data: Any, strategy: Any, logs: Path) -> None:
+    def fit(self, data: Any, on: Devices, logs: Path) -> None:
         """Train up to the chosen steps, or to where held-out accuracy no longer rises.
 
         Raises RunFailed if the loss overflows, or when told to end, after a checkpoint.
         """
         state, steps = self.state, self._chosen.steps
-        step = stepper(self._triplets, self._p, strategy)
-        since: Any = tf.constant(state.since)
+        step = stepper(self._triplets, self._p, on)
+        since: Any = np.asarray(state.since, np.float32)
         writer = tf.summary.create_file_writer(str(logs))
         with writer.as_default(), told_to_end() as ending, track("train", steps, "steps") as progress:
             progress.advance(state.step)
@@ -148,17 +121,21 @@ class Fitting:
                 last = state.step == steps
                 if state.step % self._point == 0 or last:
                     self._add_point(since, progress)
-                    since = tf.zeros(3)
+                    since = np.zeros(3, np.float32)
                 measured_now = self._held_out is not None and (state.step % self._measure_every == 0 or last)
+                due = state.step % self._p.checkpoint_every == 0 or measured_now
+                # What one of several hosts is told the others do not hear: they go on from the last checkpoint.
+                told = ending.is_set() and on.hosts.count == 1
+                if due or told or last:
+                    step.settle()
                 if measured_now:
                     self._measure(progress)
                 progress.advance()
-                due = state.step % self._p.checkpoint_every == 0 or measured_now
-                if due or ending.is_set():
+                if due or told:
                     state.since = tuple(np.asarray(since).tolist())
                     writer.flush()
                     self._checkpoints.save(self._triplets, state)
-                if ending.is_set() and not last:
+                if told and not last:
                     raise RunFailed(
                         f"told to end after step {state.step:,}, which is kept: run again, and it goes on from there"
                     )

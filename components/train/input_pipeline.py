@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +10,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from components.train.augmentation import STRENGTHS, augmented
+from components.train.devices import ALONE, Devices, Hosts
 from components.train.examples import Examples
+from components.train.parameters import JAX
 from fec.errors import RunFailed
 
 # Faces are decoded once and for all if their pixels take no more than this, else whenever they are used.
@@ -53,23 +55,50 @@ class Faces:
 
 
 def batches(
-    examples: Examples, faces: Faces, order: NDArray[np.int32], augmentation: str, seed: int, first_step: int = 0
+    examples: Examples,
+    faces: Faces,
+    order: NDArray[np.int32],
+    augmentation: str,
+    seed: int,
+    first_step: int = 0,
+    hosts: Hosts = ALONE,
 ) -> Any:
     """A ``tf.data.Dataset`` of (faces float32 0..255 [batch, 3, size, size, 3], labels int32 [batch, 5]).
 
     Batch i holds the rows ``order[i]`` of ``examples``; labels are as there. The first ``first_step`` batches are left
-    out, without making them.
+    out, without making them. Of several hosts each gets its part of every batch.
     """
     strength = STRENGTHS[augmentation]
-    rows, places, labels = tf.constant(order), tf.constant(examples.faces), tf.constant(examples.labels)
+    share = order.shape[1] // hosts.count
+    first = hosts.number * share
+    rows = tf.constant(order[:, first : first + share])
+    places, labels = tf.constant(examples.faces), tf.constant(examples.labels)
 
     def batch(step: Any) -> tuple[Any, Any]:
         row = tf.gather(rows, step)
         pixels = faces[tf.reshape(tf.gather(places, row), [-1])]
         if strength is not None:
-            pixels = augmented(pixels, strength, tf.stack([tf.constant(seed, tf.int64), step]))
+            of_step = tf.stack([tf.constant(seed, tf.int64), step])
+            pixels = augmented(pixels, strength, of_step, 3 * first, 3 * order.shape[1])
         size = pixels.shape[1]
-        return tf.reshape(pixels, [order.shape[1], 3, size, size, 3]), tf.gather(labels, row)
+        return tf.reshape(pixels, [share, 3, size, size, 3]), tf.gather(labels, row)
 
     steps = tf.data.Dataset.range(first_step, len(order))
     return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def over_devices(made: Callable[[Hosts], Any], on: Devices) -> Any:
+    """The data set that ``made`` gives for a host, each of its batches spread over the devices there."""
+    if on.backend == JAX or on.replicas == 1:
+        return made(ALONE)
+    if on.hosts.count == 1:
+        return on.spread.experimental_distribute_dataset(made(ALONE))
+
+    def of_host(context: Any) -> Any:
+        # A batch for each device, one after the other.
+        here = context.num_replicas_in_sync // context.num_input_pipelines
+        data = made(on.hosts)
+        share = int(data.element_spec[1].shape[0]) // here
+        return data.unbatch().batch(share, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+    return on.spread.distribute_datasets_from_function(of_host)

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from keras import ops
 
+from components.train.parameters import LIKELIHOOD, Parameters
+
 # Squared distance of unit vectors at which the odds of a likelihood change by e.
 TEMPERATURE: Final = 0.2
 
@@ -72,3 +74,19 @@ def triplet_accuracy(embeddings: Tensor, odd_one_out: Tensor) -> Tensor:
     """
     similar, one, other = pair_distances(embeddings, odd_one_out)
     return ops.cast(ops.logical_and(similar < one, similar < other), "float32")
+
+
+def batch_figures(p: Parameters, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a batch or a part of one: loss, triplets that are right, and those short of their margin (active).
+
+    Each is a sum over the triplets as a share of the whole batch: those of its parts add up. ``labels`` are as the
+    input pipeline gives them.
+    """
+    odd, votes = labels[:, 0], labels[:, 2:]
+    short = margin_loss(embeddings, odd, labels[:, 1], p.margin_one_class, p.margin)
+    losses = likelihood_loss(embeddings, votes) if p.loss == LIKELIHOOD else short
+    if p.weight_by_agreement:
+        losses = losses * agreement(odd, votes)
+    each = (losses, triplet_accuracy(embeddings, odd), ops.cast(short > 0, "float32"))
+    loss, right, active = (ops.sum(values) / p.batch_size for values in each)
+    return loss, right, active

@@ -21,6 +21,8 @@ AUGMENTATIONS: Final = ("none", "light", "strong")
 OPTIMIZERS: Final = ("adam", "sgd")
 MARGIN: Final = "margin"
 LIKELIHOOD: Final = "likelihood"
+TENSORFLOW: Final = "tensorflow"
+JAX: Final = "jax"
 FLOAT32: Final = "float32"
 BFLOAT16: Final = "bfloat16"
 DEVICES: Final = (AUTO, "cpu", "gpu", "tpu")
@@ -96,6 +98,11 @@ class Parameters(StepParameters, step="train", version=VERSION):
         "held-out measurements (20 a run) without a better one after which training ends; 0: never",
         default=10,
         at_least=0,
+    )
+    backend: str = parameter(
+        "what Keras calculates with; jax trains on one host, and needs it installed: pip install 'fec[jax]'",
+        default=TENSORFLOW,
+        choices=(TENSORFLOW, JAX),
     )
     device: str = parameter(
         f"what to train on: {', '.join(DEVICES)}; auto: what there is", default=AUTO, choices=DEVICES

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
+from components.train.backend import take
 from components.train.parameters import BACKBONES, IMAGE_SIZES, Parameters
 from components.train.weights import fetched
 from fec import identity, layout
@@ -35,8 +35,7 @@ def run(parameters: Parameters) -> str:
         fingerprint = identity.fingerprint(inputs)
         name = p.run or f"{p.model}-{fingerprint[:8]}"
         if finished(storage, layout.model_dir(name), fingerprint) is None:
-            if importlib.util.find_spec("tensorflow") is None:
-                raise ConfigurationError("TensorFlow is not installed: pip install 'fec[train]'")
+            take(p.backend)
             from components.train.work import train
 
             train(storage, p, records, name, fingerprint, weights)

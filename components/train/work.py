@@ -14,8 +14,6 @@ from typing import Any, Final
 from components.train.parameters import AUTO, BACKBONES, BFLOAT16, FLOAT32, Parameters
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Ours alone runs on another backend than a keras.json or the environment says.
-os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
 import numpy as np
@@ -27,7 +25,7 @@ from components.train.devices import Devices, devices
 from components.train.examples import Examples, read_examples
 from components.train.fitting import Fitting, HeldOut, compiled
 from components.train.held_out import Parts, divide, owners_of
-from components.train.input_pipeline import Faces, batches
+from components.train.input_pipeline import Faces, batches, over_devices
 from components.train.models import Shape, Triplets, network_of
 from components.train.sampling import order
 from components.train.weights import Weights
@@ -56,7 +54,7 @@ def train(
     """Train ``run`` and put it into ``models/<run>/``; see ``components.train.step.run``."""
     p = parameters
     tf.config.experimental.enable_op_determinism()
-    on = devices(p.device, p.device_count)
+    on = devices(p)
     event("devices", f"training runs on {on}")
     examples = read_examples(storage, records)
     parts = _parts(storage, p, examples)
@@ -70,18 +68,19 @@ def train(
     begun = identity.fingerprint({"training": fingerprint, "chosen": asdict(chosen), "precision": precision})
     workspace = f"{directory}/{begun[:16]}"
     folder = storage.workspace(workspace)
-    checkpoints = Checkpoints(storage, f"{directory}/checkpoint", begun, folder)
+    checkpoints = Checkpoints(storage, f"{directory}/checkpoint", begun, folder, on.hosts)
     backbone = p.backbone or BACKBONES.get(p.model, "")
-    shape = Shape(records.image_size, p.embedding_size, on.replicas > 1, backbone, precision)
-    with on.strategy.scope():
+    shape = Shape(records.image_size, p.embedding_size, on.synchronized, backbone, precision)
+    with on.scope():
         triplets, state = _restored(p, chosen, shape, checkpoints, weights)
     faces = Faces(examples.jpegs, records.image_size)
     held_out = HeldOut(examples.faces[parts.held_out], examples.labels[parts.held_out]) if len(parts.held_out) else None
-    rows = parts.train[order(examples.labels[parts.train, 1], chosen.steps, p.batch_size, p.balance_cap, p.seed)]
-    data = batches(examples, faces, rows.astype(np.int32), chosen.augmentation, p.seed, state.step)
-    if on.replicas > 1:
-        data = on.strategy.experimental_distribute_dataset(data)
-    Fitting(triplets, state, checkpoints, p, chosen, held_out, faces).fit(data, on.strategy, folder / "logs")
+    data = _fed(p, examples, faces, parts, chosen, state.step, on)
+    logs = folder / ("logs" if not on.hosts.number else f"logs-{on.hosts.number}")
+    Fitting(triplets, state, checkpoints, p, chosen, held_out, faces).fit(data, on, logs)
+    if on.hosts.number:
+        event("trained", f"trained {state.step:,} steps; the chief of the {on.hosts.count} hosts stores the network")
+        return
     digest = _stored(triplets, state.history, checkpoints, folder, p, shape)
     told = _about(p, records, chosen, on, parts, state.history, weights)
     told["dataset"] = model_card.dataset_of(storage, TRAIN)
@@ -92,12 +91,26 @@ def train(
     counts = {"steps": state.step, "triplets": records.triplets, "parameters": triplets.network.count_params()}
     write_done(storage, directory, Done("train", fingerprint, digest, counts, {"image_size": records.image_size}))
     storage.remove_workspace(workspace)
+    event("trained", _told(state, parts))
+
+
+def _fed(
+    p: Parameters, examples: Examples, faces: Faces, parts: Parts, chosen: Chosen, first_step: int, on: Devices
+) -> Any:
+    """The batches to train on, from ``first_step`` on, spread over the devices."""
+    drawn = order(examples.labels[parts.train, 1], chosen.steps, p.batch_size, p.balance_cap, p.seed)
+    rows = parts.train[drawn].astype(np.int32)
+    return over_devices(
+        lambda hosts: batches(examples, faces, rows, chosen.augmentation, p.seed, first_step, hosts), on
+    )
+
+
+def _told(state: TrainingState, parts: Parts) -> str:
     history = state.history
-    held = f", {max(history.held_out_accuracy):.3f} held out at best" if held_out else ""
-    event(
-        "trained",
+    held = f", {max(history.held_out_accuracy):.3f} held out at best" if history.held_out_accuracy else ""
+    return (
         f"trained {state.step:,} steps on {len(parts.train):,} triplets: loss {history.loss[-1]:.3f}, triplet "
-        f"accuracy of the last batches {history.triplet_accuracy[-1]:.3f}{held} (chance 0.333)",
+        f"accuracy of the last batches {history.triplet_accuracy[-1]:.3f}{held} (chance 0.333)"
     )
 
 
@@ -167,7 +180,7 @@ def _about(
         "parameters": {name: value for name, value in asdict(p).items() if name != "root"},
         "chosen": {name: value for name, value in asdict(chosen).items() if name != "why"},
         "why": chosen.why,
-        "ran_on": {"kind": on.kind, "devices": list(on.names), "replicas": on.replicas, "precision": _precision(p, on)},
+        "ran_on": {**on.as_json(), "precision": _precision(p, on)},
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
         "triplets": records.triplets,
         "trained_on": len(parts.train),

@@ -11,77 +11,104 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
-from components.train.devices import devices
+from components.train.devices import ALONE, Devices, Hosts, devices, hosts_of, refuse_unshared
+from components.train.examples import read_examples
 from components.train.fitting import told_to_end
+from components.train.input_pipeline import Faces, batches
 from components.train.models import Shape, tiny
+from components.train.parameters import Parameters
+from fec import layout
 from fec.errors import ConfigurationError
+from fec.record_files import record_files
+from fec.storage import open_storage
+from tests.components.train.conftest import SIZE
 
 CURVE = """
-import sys, json, numpy as np, tensorflow as tf
-if sys.argv[1] == "2":
+import sys, json
+from components.train.backend import take
+take(sys.argv[2])
+import numpy as np, tensorflow as tf
+if sys.argv[1:] == ["2", "tensorflow"]:
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
 from components.train.devices import devices
 from components.train.choice import choose
-from components.train.fitting import compiled, stepper
+from components.train.fitting import compiled
+from components.train.input_pipeline import over_devices
+from components.train.steps import stepper
 from components.train.models import Shape
 from components.train.parameters import Parameters
-on = devices("cpu", int(sys.argv[1]))
-p = Parameters(root="", steps=4, batch_size=8)
-with on.strategy.scope():
-    model = compiled(p, choose(p, 100, 100, 16, accelerated=False), Shape(16, synchronized=on.replicas > 1))
+p = Parameters(root="", steps=4, batch_size=8, device="cpu", device_count=int(sys.argv[1]), backend=sys.argv[2])
+on = devices(p)
+with on.scope():
+    model = compiled(p, choose(p, 100, 100, 16, accelerated=False), Shape(16, synchronized=on.synchronized))
 chance = np.random.default_rng(0)
+# Keras draws other first weights for JAX of the same seed.
+weights = model.network.get_weights()
+model.network.set_weights([chance.normal(0, 0.1, w.shape) if w.ndim > 1 else w for w in weights])
 faces = chance.uniform(0, 255, (32, 3, 16, 16, 3)).astype(np.float32)
 labels = np.tile(np.array([[1, 2, 4, 1, 1]], np.int32), (32, 1))
-data = on.strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices((faces, labels)).batch(8))
-step = stepper(model, p, on.strategy)
-print(json.dumps([step(*batch).numpy().tolist() for batch in data]))
+data = over_devices(lambda _: tf.data.Dataset.from_tensor_slices((faces, labels)).batch(8), on)
+step = stepper(model, p, on)
+print(json.dumps([np.asarray(step(*batch)).tolist() for batch in data]))
 """
 
 
-def curve(count: int) -> list[list[float]]:
+def curve(count: int, backend: str = "tensorflow") -> list[list[float]]:
     """Loss and accuracy of four steps on ``count`` logical devices."""
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", CURVE, str(count)]
+    flags = f"--xla_force_host_platform_device_count={count}"
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "XLA_FLAGS": flags}
+    command = [sys.executable, "-c", CURVE, str(count), backend]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return list(json.loads(done.stdout))
 
 
-def test_two_devices_learn_what_one_does() -> None:
-    one, two = curve(1), curve(2)
-    assert len(one) == 4
-    for ours, theirs in zip(one, two, strict=True):
+@pytest.fixture(scope="module")
+def of_one() -> list[list[float]]:
+    """The curve of one device."""
+    return curve(1)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_learn_what_one_does(of_one: list[list[float]], backend: str) -> None:
+    two = curve(2, backend)
+    assert len(of_one) == 4
+    for ours, theirs in zip(of_one, two, strict=True):
         assert ours == pytest.approx(theirs, abs=2e-3)
 
 
 @pytest.mark.parametrize(("file", "what"), [("nvidia0", "1 GPU"), ("accel0", "1 TPU")])
 def test_an_accelerator_that_would_stand_idle_is_refused(tmp_path: Path, file: str, what: str) -> None:
     (tmp_path / file).touch()
-    with pytest.raises(ConfigurationError, match=f"{what} would stand idle"):
-        devices("auto", 0, tmp_path)
+    with pytest.raises(ConfigurationError, match=f"{what} found and left idle"):
+        devices(Parameters(root=""), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["gpu", "tpu"])
 def test_an_accelerator_that_is_asked_for_and_not_there_is_refused(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"--device {kind}: TensorFlow .* sees none here"):
-        devices(kind, 0, tmp_path)
+    with pytest.raises(ConfigurationError, match=f"--device {kind}: asked for, not found: TensorFlow .* sees none"):
+        devices(Parameters(root="", device=kind), tmp_path)
 
 
 def test_fewer_devices_than_asked_for_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="--device-count 8: TensorFlow sees 1 CPU"):
-        devices("auto", 8, tmp_path)
+    with pytest.raises(ConfigurationError, match="--device-count 8: training sees 1 CPU"):
+        devices(Parameters(root="", device_count=8), tmp_path)
 
 
 NETWORK = """
+from components.train.backend import take
+take("tensorflow")
 import components.train.work, hashlib, keras
 from components.train.devices import devices
 from components.train.models import Shape, tiny
+from components.train.parameters import Parameters
 before = keras.config.image_data_format(), keras.config.floatx()
-devices("cpu", 1)
+devices(Parameters(root="", device="cpu"))
 keras.utils.set_random_seed(0)
 weights = tiny(Shape(16)).get_weights()
 print(*before, keras.backend.backend(), hashlib.sha256(b"".join(w.tobytes() for w in weights)).hexdigest())
@@ -95,7 +122,7 @@ def test_a_keras_json_and_a_backend_of_the_user_s_make_no_other_network(tmp_path
     command = [sys.executable, "-c", NETWORK]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    devices("cpu", 1)
+    devices(Parameters(root="", device="cpu"))
     keras.utils.set_random_seed(0)
     ours = hashlib.sha256(b"".join(weight.tobytes() for weight in tiny(Shape(16)).get_weights())).hexdigest()
     assert done.stdout.split() == ["channels_first", "float16", "tensorflow", ours]
@@ -108,3 +135,37 @@ def test_being_told_to_end_is_heard_and_then_forgotten() -> None:
         signal.raise_signal(signal.SIGTERM)
         assert told.is_set()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def told(**task: object) -> dict[str, str]:
+    return {"TF_CONFIG": json.dumps({"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": task})}
+
+
+def test_which_of_several_hosts_this_is_is_told_by_tf_config() -> None:
+    assert hosts_of(told(type="chief", index=0)) == (Hosts(3, 0), ("a:1", "b:1", "c:1"))
+    assert hosts_of(told(type="worker", index=1))[0] == Hosts(3, 2)
+    assert hosts_of({}) == hosts_of({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}) == (ALONE, ())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cluster": {"worker": ["a:1", "b:1"]}}'])
+def test_a_tf_config_that_says_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"TF_CONFIG .*: expected"):
+        hosts_of({"TF_CONFIG": text})
+
+
+def test_hosts_get_the_parts_of_one_batch_changed_as_in_the_whole(records_of_600: Path) -> None:
+    storage = open_storage(str(records_of_600))
+    examples = read_examples(storage, record_files(storage, layout.TRAIN))
+    faces, order = Faces(examples.jpegs, SIZE), np.arange(12, dtype=np.int32).reshape(2, 6)
+    whole, first, second = (
+        next(iter(batches(examples, faces, order, "strong", 0, 1, hosts)))
+        for hosts in (ALONE, *(Hosts(2, n) for n in (0, 1)))
+    )
+    for all_of_it, one, other in zip(whole, first, second, strict=True):
+        assert np.array_equal(all_of_it, np.concatenate([one, other]))
+
+
+def test_a_batch_that_hosts_cannot_share_is_refused() -> None:
+    on = Devices("cpu", ("a", "b"), 4, None, "tensorflow", Hosts(2, 0))
+    with pytest.raises(ConfigurationError, match=r"--batch-size 30: 4 devices .* such as 32"):
+        refuse_unshared(Parameters(root=""), on)

@@ -284,6 +284,7 @@ def test_a_bucket_gets_the_model_and_keeps_no_checkpoint(bucket: str) -> None:
     assert {name for name in names if not name.startswith("logs/")} == {
         "_DONE.json",
         "history.json",
+        "model.json",
         "model.keras",
         "train.json",
     }

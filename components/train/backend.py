@@ -1,0 +1,20 @@
+"""What Keras calculates with: told to it before it is imported, whatever a keras.json or the environment says."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+from components.train.parameters import JAX, TENSORFLOW
+from fec.errors import ConfigurationError
+
+
+def take(backend: str) -> None:
+    """Have Keras calculate with ``backend``; ConfigurationError, saying what to install, where that is not there.
+
+    TensorFlow is needed in any case: it makes the batches.
+    """
+    for module, called, extra in ((TENSORFLOW, "TensorFlow", "train"), (JAX, "JAX", "jax")):
+        if module in (TENSORFLOW, backend) and importlib.util.find_spec(module) is None:
+            raise ConfigurationError(f"{called} is not installed: pip install 'fec[{extra}]'")
+    os.environ["KERAS_BACKEND"] = backend
