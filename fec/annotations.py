@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache, partial
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from fec.annotations_source import opened
 from fec.boxes import Box
@@ -59,8 +59,7 @@ _Three: TypeAlias = tuple[str, str, str]
 _Parts: TypeAlias = tuple[_Three, _Three, list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Triplet:
+class Triplet(NamedTuple):
     """One row: three faces as (URL, box), and what the annotators said of them.
 
     ``line`` is the 1-based line of the file. ``votes`` and ``annotators`` are in the row's order, one each a

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # Vemulapalli & Agarwala's recipe in PCML: 15 % of the box's own width and height in all, half on each side.
 CROP_EXPANSION = 0.15
 
 
-@dataclass(frozen=True, order=True)
-class Box:
+class Box(NamedTuple):
     """A box in the order of the FEC CSV; every value a fraction in 0..1 of the image's width or height."""
 
     left: float

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+# As nearly all URLs are written; what comes behind makes no difference to the host.
+_PLAIN: Final = re.compile(r"https?://([a-z0-9.-]+)(?:/|$)")
 
 
 def web_address(url: str) -> SplitResult:
@@ -15,6 +20,8 @@ def web_address(url: str) -> SplitResult:
 
 def host_of(url: str) -> str:
     """The host of an http or https URL, in lower case and without port or user; "" for any other URL."""
+    if plain := _PLAIN.match(url):
+        return plain[1]
     try:
         return web_address(url).hostname or ""
     except ValueError:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import unicodedata
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,20 +36,20 @@ class Inventory:
         self.raters = array("i")  # as numbers into `annotators`, one a vote
         self.vote_ends = array("i", [0])
         self.annotators: list[str] = []
-        images: dict[str, int] = {}
-        faces: dict[tuple[str, Box], int] = {}
-        raters: dict[str, int] = {}
+        images: dict[str, int] = _numbered()
+        faces: dict[tuple[str, Box], int] = _numbered()
+        raters: dict[str, int] = _numbered()
         for triplet in triplets:
             for face in zip(triplet.urls, triplet.boxes, strict=True):
-                number = faces.setdefault(face, len(self.boxes))
+                number = faces[face]
                 if number == len(self.boxes):
                     self.boxes.append(face[1])
-                    self.image_of_face.append(images.setdefault(face[0], len(images)))
+                    self.image_of_face.append(images[face[0]])
                 self.faces.append(number)
             self.lines.append(triplet.line)
             self.types.append(triplet.type)
             self.votes.extend(triplet.votes)
-            self.raters.extend([raters.setdefault(name, len(raters)) for name in triplet.annotators])
+            self.raters.extend(map(raters.__getitem__, triplet.annotators))
             self.vote_ends.append(len(self.votes))
         self.urls = list(images)
         self.annotators = list(raters)
@@ -127,6 +128,13 @@ class Inventory:
 
     def _faces(self) -> Iterable[tuple[str, Box]]:
         return ((self.urls[image], box) for image, box in zip(self.image_of_face, self.boxes, strict=True))
+
+
+def _numbered() -> dict[Any, int]:
+    """Gives each key it is asked for a number, in the order in which they come."""
+    numbers: defaultdict[Any, int] = defaultdict()
+    numbers.default_factory = numbers.__len__
+    return numbers
 
 
 def trial_size(triplets: int, max_shards: int, num_shards: int) -> int:
