@@ -89,6 +89,11 @@ def report_dir(run: str) -> str:
     return f"reports/{run}"
 
 
+def report_logs_dir(run: str) -> str:
+    """What TensorBoard shows of an evaluation."""
+    return f"{report_dir(run)}/logs"
+
+
 def embeddings_table(run: str) -> str:
     """Where the run's model puts the faces of its root (``fec.embeddings``)."""
     return f"{report_dir(run)}/embeddings.parquet"

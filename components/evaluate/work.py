@@ -19,6 +19,7 @@ from components.evaluate.leaks import sharing
 from components.evaluate.measuring import Measured, as_json, measured
 from components.evaluate.parameters import Parameters
 from components.evaluate.politeness import times
+from components.evaluate.tensorboard import store_logs
 from fec import layout, model_card
 from fec.done import Done, read_done, write_done
 from fec.funnel import Funnel, read_funnel
@@ -42,7 +43,7 @@ def evaluate(
         found.triplets, found.embeddings, found.pixels, photographs, shares, exclude=parameters.exclude_leaks
     )
     funnels = {split: read_funnel(storage, split) for split in SPLITS}
-    shared = report_data.shared(storage)
+    shared, history = report_data.shared(storage), read_history(storage, parameters.run)
     lists = losses.read_lists(storage)
     metrics = (
         {"run": parameters.run}
@@ -80,11 +81,12 @@ def evaluate(
             queries=queries(found.embeddings, found.thumbnails, photographs),
             mistakes=mistakes(seen.triplets, seen.answers, seen.left_out, found.thumbnails),
             some_right=some_right(seen.triplets, seen.answers, seen.left_out, found.thumbnails),
-            history=read_history(storage, parameters.run),
+            history=history,
             provenance=report_data.provenance(storage, parameters.run, records),
         )
     )
     _put(storage, parameters.run, metrics, page)
+    store_logs(storage, parameters.run, seen, found.embeddings, found.thumbnails, max(history.steps, default=0))
     stored = store_embeddings(storage, parameters.run, network, found, train, parameters.batch_size)
     model_card.note_accuracy(storage, parameters.run, _accuracy(metrics))
     _mark(storage, parameters.run, fingerprint, seen, metrics, stored)
