@@ -130,7 +130,7 @@ def pipeline(compiled: CompileOptions, until: str = stages.MODEL) -> Any:
                 planned.inputs.update(to_be_checked)
                 planned.register_pipeline_channels(list(to_be_checked.values()))
             if until == stages.PLAN:
-                return planned, planned, None
+                return planned, None, None
             with dsl.ParallelFor(
                 planned.output, name=f"{split} data: download, check faces", parallelism=compiled.parallelism
             ) as group:
@@ -157,7 +157,7 @@ def pipeline(compiled: CompileOptions, until: str = stages.MODEL) -> Any:
                 on_data_nodes(verified, "faces")
                 shown(verified, "check faces")
             if until == stages.CROPS:
-                return verified, verified, None
+                return verified, None, None
             collected = collect(root=root, split=split, seed=seed, max_groups=max_groups, options=options)
             collected.after(verified)
             on_data_nodes(collected, "collect")

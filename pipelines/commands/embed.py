@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     from fec.errors import ConfigurationError
+    from fec.progress import event
     from pipelines.embedding.pictures import pictures_in, read_boxes
 
     if options.output is not None and options.output.suffix != ".parquet":
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     pictures = pictures_in(options.places)
     boxes = None if options.boxes is None else read_boxes(options.boxes)
 
+    event("loading", f"loading {options.model}")
     from pipelines.embedding.embedder import load_embedder
     from pipelines.embedding.faces_table import embed_pictures, write_parquet
 

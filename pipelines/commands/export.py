@@ -35,9 +35,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _model(options: argparse.Namespace, folder: Path) -> str:
+    from fec.progress import event
     from pipelines.embedding.embedder import load_embedder
     from pipelines.export.networks import NETWORK_FORMATS, export_network
 
+    event("loading", f"loading {options.what}")
     path, apart = export_network(load_embedder(options.what), options.to, folder)
     takes = NETWORK_FORMATS[options.to].takes
     return f"{options.output / path.name}: takes {takes}; differs from the model by {apart:.1g} at the most"

@@ -26,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     from fec.errors import ConfigurationError
+    from fec.progress import event
     from pipelines.embedding import sheet
     from pipelines.embedding.embedder import load
     from pipelines.embedding.finding import read_photograph, the_one_face
@@ -38,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError(f"--output {options.output}: expected a name that ends in .png")
     photograph = read_photograph(options.image)
     place = find_model(options.model)
+    event("loading", f"loading {place.shown}")
     embedder = load(place)
     faces = embedder.faces(photograph)
     if options.face and not 0 < options.face <= len(faces):

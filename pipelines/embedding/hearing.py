@@ -22,7 +22,7 @@ def unheard() -> Iterator[None]:
         os.dup2(said.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             said.seek(0)
             os.write(before, said.read())
             raise

@@ -22,8 +22,11 @@ SIZE = 16
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root whose crops are whole pictures, and a network of 16 pixels."""
+    import keras
+
     from components.train.models import Shape, tiny
 
+    keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("embedding")
     for split in layout.SPLITS:
         for person in ("astronaut", "admiral"):
