@@ -347,6 +347,7 @@ def make_root(root: Path, triplets: int, crop_files: int) -> None:
 
     box = Box(0.1, 0.5, 0.1, 0.6)
     urls = [f"http://photos.example/{face}.jpg" for face in range(faces)]
+    chance = np.random.default_rng(1)
     rows = [
         VerifiedFace(
             identity.face_id(url, box),
@@ -358,6 +359,9 @@ def make_root(root: Path, triplets: int, crop_files: int) -> None:
             confidence=0.9,
             crop_name=kept[face % len(kept)][0],
             crop_sha256=kept[face % len(kept)][1],
+            image_sha256=hashlib.sha256(url.encode()).hexdigest(),
+            image_likeness=chance.bytes(32),
+            crop_likeness=chance.bytes(32),
         )
         for face, url in enumerate(urls)
     ]

@@ -30,7 +30,7 @@ RESOURCES: Final[Mapping[str, Resources]] = {
     "download": Resources("100m", "1", "512Mi", "4Gi"),
     # A worker a core; a picture of 12,000 x 9,000 takes 340 MB in one.
     "faces": Resources("1500m", "3", "1536Mi", "6Gi"),
-    # 200 MB for all published triplets.
+    # 340 MB for all published triplets.
     "collect": Resources("500m", "1", "512Mi", "4Gi"),
     # A thread a core; 206 MB for all published triplets.
     "datagen": Resources("1500m", "3", "1Gi", "6Gi"),

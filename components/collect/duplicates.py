@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.collect.likeness import looks, nearest, repeated
+from components.collect.likeness import Looks, looks, nearest, repeated
 from components.collect.verified import VerifiedFaces
 from fec import tables
 from fec.funnel import Repeated
 from fec.rows import LeakingFace
+from fec.tables import ROW_GROUP
 
 BYTES: Final = "bytes"
 IMAGE: Final = "image"
@@ -86,7 +87,7 @@ def _repeated(stored: pa.ChunkedArray, owners: NDArray[np.int64], within: int) -
     """Which of the pictures look nearly the same as another one's; those without a look do not."""
     known = np.flatnonzero(stored.is_valid().to_numpy())
     found = np.zeros(len(stored), bool)
-    found[known] = repeated(looks(stored.take(known).to_pylist()), owners[known], within)
+    found[known] = repeated(_looks(stored, known), owners[known], within)
     return found
 
 
@@ -96,9 +97,18 @@ def _nearest(
     """The nearest of ``others`` to each of ``some``, and in how many bits they differ; -1 where there is none."""
     ours, theirs = (np.flatnonzero(stored.is_valid().to_numpy()) for stored in (some, others))
     place, bits = np.full(len(some), -1), np.full(len(some), -1)
-    found, bits[ours] = nearest(looks(some.take(ours).to_pylist()), looks(others.take(theirs).to_pylist()), within)
+    found, bits[ours] = nearest(_looks(some, ours), _looks(others, theirs), within)
     place[ours] = np.append(theirs, -1)[found]
     return place, bits
+
+
+def _looks(stored: pa.ChunkedArray, rows: NDArray[np.int64]) -> Looks:
+    """Those of some rows, none of which is null; copied a part at a time, so that they are never Python objects all."""
+    found = np.empty((len(rows), 4), np.uint64)
+    for start in range(0, len(rows), ROW_GROUP // 8):
+        part = stored.take(rows[start : start + ROW_GROUP // 8]).to_pylist()
+        found[start : start + len(part)] = looks(part)
+    return found
 
 
 def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -19,7 +19,7 @@ Looks: TypeAlias = NDArray[np.uint64]
 
 _WORDS: Final = 16
 # Pairs compared at a time.
-_AT_A_TIME: Final = 1 << 18
+_AT_A_TIME: Final = 1 << 16
 
 
 def looks(stored: Sequence[bytes]) -> Looks:

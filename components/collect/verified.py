@@ -66,10 +66,9 @@ def verified_faces(manifests: Iterable[pa.Table]) -> VerifiedFaces:
     outcomes = Counter[str]()
     for shard, manifest in enumerate(manifests):
         table = _with_later_columns(manifest)
-        fetched = table.select(_IMAGE.names).filter(pc.is_valid(table["image_sha256"]))
-        images.append(fetched.group_by(_IMAGE.names, use_threads=False).aggregate([]).select(_IMAGE.names))
+        images.append(_fetched_images(table))
         good = pc.equal(table["outcome"], str(FaceOutcome.OK))
-        faces = table.filter(good).sort_by("face_id")
+        faces = table.drop_columns(["outcome", "image_sha256", "image_likeness"]).filter(good).sort_by("face_id")
         faces = faces.append_column("shard", pa.array(np.full(len(faces), shard, dtype=np.int32)))
         crops += faces[_CROP.name].chunks
         ok.append(faces.select(tables.schema(CollectedFace).names).cast(tables.schema(CollectedFace)))
@@ -102,6 +101,15 @@ def _manifest(storage: Storage, split: str, shard: int, digest: str) -> pa.Table
     if found != digest:
         raise RunFailed(advice(path, "faces"))
     return table
+
+
+def _fetched_images(table: pa.Table) -> pa.Table:
+    """A row an image whose bytes are known; the faces of an image stand side by side."""
+    ids = table["image_id"].combine_chunks()
+    first = np.ones(len(ids), bool)
+    first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
+    known = table["image_sha256"].is_valid().to_numpy()
+    return table.select(_IMAGE.names).take(pa.array(np.flatnonzero(first & known)))
 
 
 def _with_later_columns(table: pa.Table) -> pa.Table:
