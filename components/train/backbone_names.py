@@ -16,11 +16,14 @@ RAW: Final = "raw"
 SCALED: Final = "scaled"
 STANDARD: Final = "standard"
 BLUE_FIRST: Final = "blue first"
+# Such that the network's own scaling ends a root of ImageNet's deviation farther from the mean. Keras adds that factor
+# to an EfficientNet whose weights it downloads, but not to one that is built for a file of the same weights.
+FARTHER: Final = "farther from the mean"
 
 NORMALISATIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys([f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")], RAW),
     **dict.fromkeys(["DenseNet121", "DenseNet169", "DenseNet201"], STANDARD),
-    **dict.fromkeys([f"EfficientNetB{number}" for number in range(8)], RAW),
+    **dict.fromkeys([f"EfficientNetB{number}" for number in range(8)], FARTHER),
     **dict.fromkeys([f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")], RAW),
     **dict.fromkeys(["InceptionResNetV2", "InceptionV3", "MobileNet", "MobileNetV2", "Xception"], SCALED),
     **dict.fromkeys(["MobileNetV3Large", "MobileNetV3Small"], RAW),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 import keras
 from keras import layers
 
-from components.train.backbone_names import BLUE_FIRST, NORMALISATIONS, SCALED, STANDARD
+from components.train.backbone_names import BLUE_FIRST, FARTHER, NORMALISATIONS, SCALED, STANDARD
 from fec.errors import ConfigurationError
 from fec.progress import event
 
@@ -31,6 +32,10 @@ def normalised(faces: Any, backbone: str) -> Any:
         scale = [1 / (255 * deviation) for deviation in _DEVIATIONS]
         offset = [-mean / deviation for mean, deviation in zip(_MEANS, _DEVIATIONS, strict=True)]
         return layers.Rescaling(scale, offset=offset, name="standard", dtype="float32")(faces)
+    if way == FARTHER:
+        scale = [1 / math.sqrt(deviation) for deviation in _DEVIATIONS]
+        offset = [255 * mean * (1 - factor) for mean, factor in zip(_MEANS, scale, strict=True)]
+        return layers.Rescaling(scale, offset=offset, name="farther", dtype="float32")(faces)
     if way == BLUE_FIRST:
         offset = [-mean for mean in reversed(_CAFFE_MEANS)]
         blue_first = keras.ops.flip(faces, axis=-1)

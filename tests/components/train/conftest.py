@@ -55,8 +55,18 @@ def as_jpeg(face: NDArray[np.uint8]) -> bytes:
     return bytes(cv2.imencode(".jpg", face[:, :, ::-1])[1])
 
 
-def write_root(root: str, triplets: int, files: int = 2, split: str = layout.TRAIN, seed: int = 7) -> None:
-    """Records of ``triplets`` triplets in ``files`` files, with the markers training looks for."""
+def write_root(
+    root: str,
+    triplets: int,
+    files: int = 2,
+    split: str = layout.TRAIN,
+    seed: int = 7,
+    labels: np.random.Generator | None = None,
+) -> None:
+    """Records of ``triplets`` triplets in ``files`` files, with the markers training looks for.
+
+    ``labels`` says which face is the odd one, instead of what is drawn.
+    """
     storage = open_storage(root)
     chance = np.random.default_rng(seed)
     types = {1: 0, 2: 0, 3: 0}
@@ -65,6 +75,7 @@ def write_root(root: str, triplets: int, files: int = 2, split: str = layout.TRA
         count = triplets // files
         for place in range(count):
             faces, odd = drawn_triplet(chance)
+            odd = odd if labels is None else int(labels.integers(1, 4))
             kind = place % 3 + 1
             types[kind] += 1
             ids = (f"{number}-{place}-a", f"{number}-{place}-b", f"{number}-{place}-c")

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from components.train.backbone_names import NORMALISATIONS
+from components.train.backbone_names import FARTHER, NORMALISATIONS
 from components.train.backbones import begin_with, normalised
 from components.train.models import Shape, fecnet
 from components.train.parameters import IMAGE_SIZES
@@ -31,11 +31,19 @@ def test_every_network_of_keras_is_known() -> None:
     assert offered == set(NORMALISATIONS)
 
 
-@pytest.mark.parametrize("backbone", sorted(NORMALISATIONS))
+@pytest.mark.parametrize("backbone", sorted(name for name, way in NORMALISATIONS.items() if way != FARTHER))
 def test_pixels_are_what_keras_itself_makes_of_them(backbone: str) -> None:
     module = importlib.import_module(inspect.getmodule(getattr(keras.applications, backbone)).__name__)  # type: ignore[union-attr]
     expected = module.preprocess_input(picture().copy())
     assert np.allclose(np.asarray(normalised(picture(), backbone)), expected, atol=1e-3)
+
+
+def test_an_efficientnet_sees_what_the_one_does_whose_weights_keras_downloads() -> None:
+    means, deviations = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    # Its own scaling, and the factor that keras.applications.efficientnet adds where weights="imagenet".
+    expected = (picture() / 255 - means) / deviations / np.sqrt(deviations)
+    given = np.asarray(normalised(picture(), "EfficientNetB0"))
+    assert np.allclose((given / 255 - means) / deviations, expected, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
