@@ -53,7 +53,7 @@ def step(wanted: list[str], folder: Path) -> Work:
         run(asked)
         storage = open_storage(str(folder))
         markers = [read_done(storage, layout.images_dir("train", shard)) for shard in range(len(HOSTS))]
-        return sum(marker.counts["fetched"] for marker in markers if marker is not None)
+        return sum(marker.counts.get("fetched", 0) for marker in markers if marker is not None)
 
     return work
 
