@@ -1,7 +1,7 @@
 """How fast training and evaluation are, beside the plain ways of doing them: python benchmarks/train.py.
 
 Records of pieces of packaged photographs, so that speed can be measured without the data set. What is compared is
-timed in turn, round after round, and the median counts: a busy machine slows both.
+done in turn, round after round, and the median of the process's CPU time counts, of all its threads.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import keras
 import numpy as np
+import tensorflow as tf
 
 from components.evaluate.embedding import embedded
+from components.train.augmentation import STRENGTHS, augmented
 from components.train.devices import devices
 from components.train.examples import read_examples
 from components.train.input_pipeline import Faces, batches
@@ -74,27 +76,59 @@ def write_records(path: Path, triplets: int, size: int) -> None:
 
 
 def in_turn(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way, called in turn ``rounds`` times after a first call that does not count."""
+    """Median CPU seconds of each way, called in turn ``rounds`` times after a first call that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
         way()
     for _ in range(rounds):
         for name, way in ways.items():
-            start = time.perf_counter()
+            start = time.process_time()
             way()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def stepping(kind: type[Triplets], model: str, size: int, faces: Any, labels: Any) -> Callable[[], object]:
-    """One training step on the same batch, again and again."""
+def streamed(way: Callable[[], object], batches: int) -> float:
+    """CPU seconds of a batch, what is made ahead included, over so many after a first that does not count."""
+    way()
+    start = time.process_time()
+    for _ in range(batches):
+        way()
+    return (time.process_time() - start) / batches
+
+
+def stepping(kind: type[Triplets], model: str, size: int, batch: Callable[[], Any]) -> Callable[[], object]:
+    """One training step on what ``batch`` gives."""
     keras.utils.set_random_seed(0)
     triplets = kind(MODELS[model](Shape(size)))
     triplets.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     triplets.optimizer.build(triplets.trainable_variables)
     parameters = Parameters(root="", model=model, batch_size=BATCH)
     step = stepper(triplets, parameters, devices(parameters))
-    return lambda: np.asarray(step(faces, labels))
+    return lambda: np.asarray(step(*batch()))
+
+
+def plain_input(path: Path, size: int) -> Callable[[], Any]:
+    """Batches as a plain pipeline makes them: each triplet read from its record, its three faces decoded."""
+    features = {name: tf.io.FixedLenFeature([], tf.string) for name in IMAGES}
+
+    def faces(payload: Any) -> Any:
+        example = tf.io.parse_single_example(payload, features)
+        return tf.stack([tf.io.decode_jpeg(example[name], channels=3) for name in IMAGES])
+
+    data = (
+        tf.data.TFRecordDataset(str(path)).repeat().map(faces, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    )
+    strength = STRENGTHS["strong"]
+    assert strength is not None
+    seed = tf.constant([0, 0], tf.int64)
+
+    def changed(pixels: Any) -> Any:
+        flat = tf.ensure_shape(tf.reshape(tf.cast(pixels, tf.float32), (-1, size, size, 3)), (None, size, size, 3))
+        return augmented(flat, strength, seed)
+
+    batched = iter(data.batch(BATCH, drop_remainder=True).map(changed).prefetch(2))
+    return lambda: next(batched)
 
 
 def per_triplet(network: Any, path: Path, batch_size: int) -> int:
@@ -139,34 +173,38 @@ def main() -> None:
 
         files = RecordFiles((name,), ("",), size, options.triplets)
         examples = read_examples(root, files)
-        rows = order(examples.labels[:, 1], 4 * options.rounds + 1, BATCH, 4.0, seed=0)
-        data = iter(batches(examples, Faces(examples.jpegs, size), rows, "strong", seed=0))
-        faces, labels = next(data)
-        steps = in_turn(
-            {
-                "one call": stepping(Triplets, model, size, faces, labels),
-                "three calls": stepping(ThreeCalls, model, size, faces, labels),
-            },
-            options.rounds,
-        )
-        for what in ("one call", "three calls"):
-            print(f"training, {what:<22} {1 / steps[what]:8.1f} steps/s {BATCH / steps[what]:10,.0f} triplets/s")
-        print(f"one call is {steps['three calls'] / steps['one call']:.2f} times as fast as three")
+        rows = order(examples.labels[:, 1], 8 * options.rounds + 200, BATCH, 4.0, seed=0)
+        pixels = Faces(examples.jpegs, size)
 
-        start = time.perf_counter()
-        for _ in range(4 * options.rounds):
-            next(data)
-        rate = 4 * options.rounds * BATCH / (time.perf_counter() - start)
-        print(f"input alone, strong augmentation {rate:27,.0f} triplets/s")
+        def input_of(part: int) -> Callable[[], Any]:
+            data = iter(batches(examples, pixels, rows, "strong", seed=part))
+            return lambda: next(data)
+
+        same = input_of(0)()
+        ways_to_train: dict[str, Callable[[], object]] = {
+            "step alone, one call": stepping(Triplets, model, size, lambda: same),
+            "step alone, three calls": stepping(ThreeCalls, model, size, lambda: same),
+        }
+        steps = in_turn(ways_to_train, options.rounds)
+        # One after the other: what is made ahead in other threads would count as what runs meanwhile.
+        steps["step with its input"] = streamed(stepping(Triplets, model, size, input_of(1)), options.rounds)
+        steps["input alone, faces decoded once"] = streamed(input_of(2), len(rows) // 2)
+        steps["input alone, triplet by triplet"] = streamed(plain_input(path, size), len(rows) // 2)
+        print("triplets a CPU second")
+        for what, took in steps.items():
+            print(f"{what:<32} {BATCH / took:10,.0f}")
+        one, three, _, once_decoded, plain = steps.values()
+        print(f"one call is {three / one:.2f} times as fast as three")
+        print(f"faces decoded once are {plain / once_decoded:.2f} times as fast as triplet by triplet")
 
         network = MODELS[model](Shape(size))
         ways: dict[str, Callable[[], object]] = {
             "each face once": lambda: embedded(root, files, network, 256),
             "every triplet's faces": lambda: per_triplet(network, path, 256),
         }
-        seconds = in_turn(ways, 3)
+        seconds = in_turn(ways, min(3, options.rounds))
         for what, took in seconds.items():
-            print(f"evaluation, {what:<22} {options.triplets / took:23,.0f} triplets/s")
+            print(f"evaluation, {what:<20} {options.triplets / took:10,.0f}")
         once, always = seconds.values()
         print(f"each face once is {always / once:.1f} times as fast, a face being in {USES} triplets")
 
