@@ -23,10 +23,14 @@ _IN_VAIN: Final = 1000
 
 @dataclass(frozen=True)
 class DrawnTriplet:
-    """Three pictures in the order in which they are shown, and the place, 1..3, of the odd one."""
+    """Three pictures in the order in which they are shown, and the place, 1..3, of the odd one.
+
+    ``votes``: whom the raters name, where they do not all name the odd one.
+    """
 
     pictures: tuple[Picture, Picture, Picture]
     odd_one_out: int
+    votes: tuple[int, ...] = ()
 
 
 def drawn_triplets(pictures: Sequence[Picture], count: int, seed: int) -> list[DrawnTriplet]:

@@ -64,12 +64,13 @@ def write_root(root: Path, drawn: Mapping[str, Sequence[DrawnTriplet]], image_si
 
 
 def write_csv(path: Path, triplets: Sequence[DrawnTriplet]) -> None:
-    """The triplets as FEC's annotations are written; every one of RATERS raters names the odd face."""
+    """The triplets as FEC's annotations are written; RATERS raters name the odd face of one that has no votes."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         for triplet in triplets:
             faces = [value for picture in triplet.pictures for value in (url_of(picture), 0.0, 1.0, 0.0, 1.0)]
-            votes = [value for rater in range(RATERS) for value in (f"rater{rater}", triplet.odd_one_out)]
+            given = triplet.votes or (triplet.odd_one_out,) * RATERS
+            votes = [value for rater, vote in enumerate(given) for value in (f"rater{rater}", vote)]
             writer.writerow([*faces, "TWO_CLASS_TRIPLET", *votes])
 
 
