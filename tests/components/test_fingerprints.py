@@ -26,7 +26,8 @@ AS_MADE: Final[dict[str, dict[str, Any]]] = {
 # Where the rest follows from, and what no test can have here.
 LEFT_OUT: Final = {"root", "split", "group", "annotations"}
 OTHER: Final[dict[tuple[str, str], Any]] = {("plan", "max_shards"): 1, ("faces", "min_confidence"): 0.8}
-UNUSABLE: Final = {("faces", "detector"), ("collect", "drop_leaks")}  # no weights of faced here, and no eval
+# No weights of faced here, no eval, and no list to hold the split to (what it lists counts, not where it lies).
+UNUSABLE: Final = {("faces", "detector"), ("collect", "drop_leaks"), ("collect", "subset")}
 
 
 def another(step: str, field: dataclasses.Field[Any]) -> Any:
