@@ -1,4 +1,4 @@
-"""``fec jobs``: the data steps as Indexed Jobs of plain Kubernetes."""
+"""``fec jobs``: the data steps and training as Indexed Jobs of plain Kubernetes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from components.resources import RESOURCES
 from fec import command, layout
 from pipelines.jobs.manifest import STEPS, Launch, job_name
+from pipelines.jobs.training import STEP as TRAIN
+from pipelines.jobs.training import TrainLaunch
 
 if TYPE_CHECKING:
     from pipelines.jobs.cluster import JobState
     from pipelines.jobs.progress import ShardProgress
 
-SUMMARY = (
-    "Run a data step on plain Kubernetes, as one Indexed Job: launch it, see how far it is, read its logs, delete it."
-)
+SUMMARY = "Run a data step or training on plain Kubernetes, as one Job: launch it, see it, read its logs, delete it."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,13 +31,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             f"{step} on one shard an index; a pod asks for {asked.cpu_request} cores and {asked.memory_request}, and "
             f"may use {asked.cpu} and {asked.memory}, unless told otherwise"
         )
-        of_step = steps.add_parser(step, help=about, description=about)
-        command.add_options(of_step, Launch)
-        of_step.add_argument(
-            "--dry-run", action="store_true", help="print the manifest for kubectl apply, start nothing"
-        )
-        of_step.add_argument("step_options", nargs="*", metavar="-- OPTION", help=f"options of components.{step}")
-        _add_cluster(of_step)
+        _add_launch(steps.add_parser(step, help=about, description=about), step, Launch)
+    about = "train on one host, or on several together, with the accelerators that are booked"
+    _add_launch(steps.add_parser(TRAIN, help=about, description=about), TRAIN, TrainLaunch)
     status = actions.add_parser("status", help="how far a Job and its shards are")
     _add_job(status)
     status.add_argument("--root", default="", help="storage root (default: what the Job was started with)")
@@ -50,19 +46,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     status.add_argument("--json", action="store_true", help="one JSON object instead")
     _add_cluster(status)
     logs = actions.add_parser("logs", help="what the pods of a Job say, those that failed first")
-    _add_job(logs)
+    _add_job(logs, (TRAIN,))
     logs.add_argument("--index", type=int, default=-1, help="of one index only (default: those that failed, or all)")
     logs.add_argument("--tail", type=int, default=20, help="last lines of a pod (default: %(default)s)")
     _add_cluster(logs)
     delete = actions.add_parser("delete", help="stop and delete a Job; what it stored stays")
-    _add_job(delete)
+    _add_job(delete, (TRAIN,))
     _add_cluster(delete)
 
 
-def _add_job(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("step", choices=STEPS)
-    parser.add_argument("--split", choices=layout.SPLITS, required=True)
-    parser.add_argument("--name", default="", help="of the Job (default: fec-STEP-SPLIT)")
+def _add_launch(parser: argparse.ArgumentParser, step: str, parameters: type[Any]) -> None:
+    command.add_options(parser, parameters)
+    parser.add_argument("--dry-run", action="store_true", help="print the manifest for kubectl apply, start nothing")
+    parser.add_argument("step_options", nargs="*", metavar="-- OPTION", help=f"options of components.{step}")
+    _add_cluster(parser)
+
+
+def _add_job(parser: argparse.ArgumentParser, more: tuple[str, ...] = ()) -> None:
+    parser.add_argument("step", choices=(*STEPS, *more))
+    parser.add_argument("--split", choices=layout.SPLITS, required=not more, default="")
+    parser.add_argument("--name", default="", help="of the Job (default: fec-STEP-SPLIT, fec-train)")
+
+
+def _name(options: argparse.Namespace) -> str:
+    if options.step != TRAIN and not options.split:
+        from fec.errors import ConfigurationError
+
+        raise ConfigurationError(f"--split: expected one of {', '.join(layout.SPLITS)}, whose {options.step} is meant")
+    return str(options.name or (f"fec-{TRAIN}" if options.step == TRAIN else job_name(options.step, options.split)))
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
@@ -76,20 +87,27 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _launch(options: argparse.Namespace) -> int:
+    from pipelines.jobs import training
     from pipelines.jobs.manifest import manifest
 
-    launch = command.parameters_from(Launch, options)
-    job = manifest(options.step, launch, options.step_options, options.namespace)
+    if options.step == TRAIN:
+        launch = command.parameters_from(TrainLaunch, options)
+        documents = training.manifests(launch, options.step_options, options.namespace)
+        said = f"{launch.hosts:,} hosts" if launch.hosts > 1 else "1 host"
+    else:
+        of_shards = command.parameters_from(Launch, options)
+        documents = [manifest(options.step, of_shards, options.step_options, options.namespace)]
+        said = f"{of_shards.indexes:,} indexes, {documents[0]['spec']['parallelism']:,} at a time"
     if options.dry_run:
         import yaml
 
-        print(yaml.safe_dump(job, sort_keys=False), end="")
+        print(yaml.safe_dump_all(documents, sort_keys=False), end="")
         return 0
 
     from pipelines.jobs import cluster
 
-    name = cluster.create(_connected(options), job)
-    print(f"{name}: {launch.indexes:,} indexes, {job['spec']['parallelism']:,} at a time")
+    name = cluster.create(_connected(options), *documents)
+    print(f"{name}: {said}")
     return 0
 
 
@@ -101,7 +119,7 @@ def _status(options: argparse.Namespace) -> int:
     from pipelines.status.run_status import run_status, runs
     from pipelines.status.text import tasks_told
 
-    name, state, why = options.name or job_name(options.step, options.split), None, "there is no such Job"
+    name, state, why = _name(options), None, "there is no such Job"
     try:
         state = cluster.read(_connected(options), name)
     except FecError as error:
@@ -127,7 +145,7 @@ def _logs(options: argparse.Namespace) -> int:
     from fec.errors import ConfigurationError
     from pipelines.jobs import cluster
 
-    name, connected = options.name or job_name(options.step, options.split), _connected(options)
+    name, connected = _name(options), _connected(options)
     found = cluster.pods(connected, name)
     if not found:
         raise ConfigurationError(
@@ -147,7 +165,7 @@ def _delete(options: argparse.Namespace) -> int:
     from fec.errors import ConfigurationError
     from pipelines.jobs import cluster
 
-    name, connected = options.name or job_name(options.step, options.split), _connected(options)
+    name, connected = _name(options), _connected(options)
     if not cluster.delete(connected, name):
         raise ConfigurationError(f"there is no Job {name!r} in namespace {connected.namespace!r}")
     print(f"{name}: deleted")

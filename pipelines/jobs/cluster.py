@@ -11,14 +11,15 @@ from typing import Any, Final
 
 from fec.errors import ConfigurationError, RunFailed
 from pipelines.jobs.indexes import parse_indexes
-from pipelines.jobs.manifest import ANNOTATION, INDEX_ANNOTATION
+from pipelines.jobs.manifest import ANNOTATION
+from pipelines.jobs.pods import INDEX_ANNOTATION
 
 TIMEOUT: Final = (10, 60)
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster's batch API, its API of pods, and the namespace we work in."""
+    """A cluster's batch API, its API of pods and services, and the namespace we work in."""
 
     api: Any
     pods: Any
@@ -81,14 +82,18 @@ def _in_cluster() -> Any:
     return client.ApiClient(configuration)
 
 
-def create(cluster: Cluster, manifest: dict[str, Any]) -> str:
-    """Make the Job; its name. ConfigurationError if there is one of this name."""
+def create(cluster: Cluster, manifest: dict[str, Any], service: dict[str, Any] | None = None) -> str:
+    """Make the Job and its Service, which goes when the Job does; its name. ConfigurationError if there is one."""
     name = str(manifest["metadata"]["name"])
     made = _asked(cluster, cluster.api.create_namespaced_job, cluster.namespace, manifest)
     if made is None:
         raise ConfigurationError(
             f"there is no namespace {cluster.namespace!r} in the cluster; make it, or name another"
         )
+    if service is not None:
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": made.metadata.uid}
+        owned = service | {"metadata": service["metadata"] | {"ownerReferences": [owner]}}
+        _asked(cluster, cluster.pods.create_namespaced_service, cluster.namespace, owned)
     return name
 
 

@@ -20,6 +20,7 @@ from fec.kube_syntax import amount
 
 PATH: Final = re.compile(r"/apis/batch/v1/namespaces/(?P<namespace>[^/]+)/jobs(?:/(?P<name>[^/]+))?")
 PODS: Final = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods(?:/(?P<name>[^/]+)/log)?")
+SERVICES: Final = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/services")
 CONFIG_MAPS: Final = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/configmaps/(?P<name>[^/]+)")
 QUERY: Final[Mapping[str, frozenset[str]]] = {
     "POST": frozenset({"pretty", "dryRun", "fieldManager", "fieldValidation"}),
@@ -77,6 +78,7 @@ class KubeServer:
     pods: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
     config_maps: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    services: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
     def kubeconfig(self, folder: Path) -> str:
@@ -101,6 +103,10 @@ class KubeServer:
             return self._pods(of_pods["name"], query)
         if method == "GET" and (of_map := CONFIG_MAPS.fullmatch(path)):
             return self._config_map(of_map["namespace"], of_map["name"])
+        if method == "POST" and (of_services := SERVICES.fullmatch(path)):
+            kubernetes_validate.validate(body, self.version, strict=True)
+            self.services[of_services["namespace"], body["metadata"]["name"]] = body
+            return 201, body
         if match is None or method not in QUERY or not set(query) <= QUERY[method]:
             self.violations.append(f"{method} {path}: no such request")
             return self._status(400, "BadRequest", "no such request")
@@ -138,7 +144,10 @@ class KubeServer:
         key = (namespace, job["metadata"]["name"])
         if key in self.jobs:
             return self._status(409, "AlreadyExists", f'jobs.batch "{key[1]}" already exists')
-        self.jobs[key] = job | {"metadata": job["metadata"] | {"namespace": namespace}, "status": {}}
+        self.jobs[key] = job | {
+            "metadata": job["metadata"] | {"namespace": namespace, "uid": f"uid-{key[1]}"},
+            "status": {},
+        }
         return 201, self.jobs[key]
 
     def _status(self, code: int, reason: str, message: str) -> tuple[int, Any]:
