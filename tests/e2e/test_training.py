@@ -1,0 +1,146 @@
+"""Whole trainings on every way of spreading them: killed and told to end they end in the same bytes, together in the
+same curve."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fec import layout
+from tests.components.train.conftest import write_root
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+STEPS = 60
+RUN = "run"
+TWO_DEVICES = "import tensorflow as tf; tf.config.set_logical_device_configuration(" + (
+    "tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2);"
+)
+MAIN = "import sys; from fec.command import main; from components.train.step import Parameters, run;"
+MAIN += "main(Parameters, run, 'train', '', sys.argv[1:])"
+# How a training is spread: what is run before it, its options, its environment.
+WAYS: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
+    "one device": ("", (), {}),
+    "two devices": (TWO_DEVICES, ("--device-count", "2"), {}),
+    "JAX": ("", ("--backend", "jax"), {}),
+    "JAX, two devices": (
+        "",
+        ("--backend", "jax", "--device-count", "2"),
+        {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+    ),
+}
+
+
+def begun(root: Path, way: str, *options: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    before, given, variables = WAYS[way]
+    command = [sys.executable, "-c", before + MAIN, "--root", str(root), "--run", RUN, "--steps", str(STEPS)]
+    command += ["--batch-size", "8", "--checkpoint-every", "5", *given, *options]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | variables | (environment or {}),
+    )
+
+
+def ended(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(said)[-4000:]
+    return said
+
+
+def state(root: Path) -> dict[str, Any]:
+    return json.loads(next((root / ".work").rglob("state.json")).read_text())  # type: ignore[no-any-return]
+
+
+def wait_for_checkpoint(root: Path, process: subprocess.Popen[str], after: int = 0) -> None:
+    while process.poll() is None:
+        if list((root / ".work").rglob("state.json")) and state(root)["step"] > after:
+            return
+        time.sleep(0.01)
+    raise AssertionError(process.communicate()[1][-4000:])
+
+
+def curve(root: Path) -> list[float]:
+    return list(json.loads((root / layout.model_dir(RUN) / "history.json").read_text())["loss"])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A root that holds a training that nothing disturbed, by the way it was spread."""
+    roots = {}
+    for way in WAYS:
+        roots[way] = tmp_path_factory.mktemp("whole") / "root"
+        write_root(str(roots[way]), 120)
+        ended([begun(roots[way], way)])
+    return roots
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_killed_and_told_to_end_a_training_ends_in_the_same_bytes(
+    whole: dict[str, Path], tmp_path: Path, way: str
+) -> None:
+    root = tmp_path / "root"
+    write_root(str(root), 120)
+    first = begun(root, way)
+    wait_for_checkpoint(root, first)
+    first.kill()
+    first.communicate()
+    second = begun(root, way)
+    wait_for_checkpoint(root, second, after=state(root)["step"])
+    second.send_signal(signal.SIGTERM)
+    said = second.communicate()[1]
+    if second.returncode:
+        assert second.returncode == 1
+        assert "told to end after step" in said
+        assert "Traceback" not in said
+        ended([begun(root, way)])
+    for name in ("model.keras", "history.json"):
+        ours, theirs = (path / layout.model_dir(RUN) / name for path in (root, whole[way]))
+        assert ours.read_bytes() == theirs.read_bytes(), name
+
+
+@pytest.mark.parametrize(("way", "spread"), [("one device", "two devices"), ("JAX", "JAX, two devices")])
+def test_however_it_is_spread_a_training_has_one_curve(whole: dict[str, Path], way: str, spread: str) -> None:
+    one, other = curve(whole[way]), curve(whole[spread])
+    assert other[:2] == pytest.approx(one[:2], abs=0.01)
+    assert other == pytest.approx(one, abs=0.08)  # small differences of rounding grow from step to step
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def test_two_hosts_learn_what_one_does_and_the_chief_alone_stores_it(whole: dict[str, Path], tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write_root(str(root), 120)
+    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    hosts = [
+        begun(
+            root,
+            "one device",
+            environment={
+                "TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
+            },
+        )
+        for index in range(2)
+    ]
+    said = ended(hosts)
+    assert "2 CPUs of 2 hosts" in said[0]
+    assert "the chief of the 2 hosts stores the network" in said[1]
+    assert curve(root)[:2] == pytest.approx(curve(whole["one device"])[:2], abs=0.01)
+    about = json.loads((root / layout.model_dir(RUN) / "train.json").read_text())
+    assert about["ran_on"]["hosts"] == 2
