@@ -7,7 +7,7 @@ DEV := $(VENV)/.installed-dev
 STAMP := $(DEV)
 DEMO := $(VENV)/.installed-demo
 DEMO_ROOT ?= demo-root
-WORKERS ?= 2
+WORKERS ?= 3
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e
 
 .PHONY: help demo test test-one test-kill record-results e2e lint format types hooks ci compile docs wheel install clean
@@ -19,13 +19,13 @@ demo: $(DEMO) ## the whole pipeline on real photographs, served on this machine
 	$(BIN)/fec demo --root $(DEMO_ROOT)
 
 test: $(DEV) ## the test suite
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-one: $(DEV) ## the tests that TEST selects, TEST='tests/fec -k boxes' say
 	$(BIN)/pytest $(TEST)
 
 test-kill: $(DEV) ## the slow tests: a run killed at many moments, the commands of the README
-	$(BIN)/pytest -m slow tests/e2e tests/docs
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m slow
 
 record-results: $(DEV) ## what the steps make of a fixed input, after a VERSION was raised
 	FEC_RECORD_RESULTS=1 $(BIN)/pytest -q tests/components/test_results.py

@@ -15,14 +15,14 @@ from components.train.parameters import AUTO, Parameters
 # Up to so many faces a set counts as small.
 FEW_FACES: Final = 6_000
 # Steps of a small set, and the fewest of either where pixels are dear.
-SMALL_SET_STEPS: Final = 3_000
+SMALL_SET_STEPS: Final = 3_500
 LEAST_SMALL: Final = 1_500
 LEAST_LARGE: Final = 4_000
 # With fewer steps than this strong augmentation loses more than it gains.
 STRONG_FROM: Final = 1_500
 EPOCHS: Final = 10.0
-# Pixels of all faces of all steps, as many as in 3,000 and in 8,000 steps of 30 triplets of 32 pixels.
-SMALL_SET_PIXELS: Final = 3_000 * 30 * 3 * 32**2
+# Pixels of all faces of all steps, as many as in 3,500 and in 8,000 steps of 30 triplets of 32 pixels.
+SMALL_SET_PIXELS: Final = 3_500 * 30 * 3 * 32**2
 LARGE_SET_PIXELS: Final = 8_000 * 30 * 3 * 32**2
 LOW_RATE: Final = 1e-3
 HIGH_RATE: Final = 3e-3

@@ -100,7 +100,8 @@ def test_a_column_is_as_its_field_says() -> None:
             VerifiedFace,
             "face_id image_id outcome detail confidence detector left right top bottom image_width image_height "
             "orientation crop_left crop_right crop_top crop_bottom found_left found_right found_top found_bottom "
-            "crop_name crop_sha256 thumbnail blur roll yaw pitch landmarks exif_orientation",
+            "crop_name crop_sha256 thumbnail blur roll yaw pitch landmarks exif_orientation image_sha256 "
+            "image_likeness crop_likeness rejected_sha256",
         ),
     ],
 )

@@ -85,7 +85,7 @@ def downloaded(root: Path, pages: Sequence[Page], split: str = "train", shards: 
             identity.face_id(page.url, box),
             identity.image_id(page.url),
             number % shards,
-            **vars(box),
+            **box._asdict(),
             crop_name=identity.crop_name(page.url, box),
         )
         for number, page in enumerate(pages)
