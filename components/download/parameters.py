@@ -13,7 +13,7 @@ from fec.parameters import StepParameters, group, parameter, root, split
 # Raise when a stored original would be another: what is stored is then fetched again, from hosts we do not own.
 VERSION: Final = 1
 
-USER_AGENT: Final = "fec-pipeline/0.1 (research dataset of public image URLs; one polite fetch per image)"
+USER_AGENT: Final = "fec-pipeline/1.0 (research dataset of public image URLs; one polite fetch per image)"
 
 
 RETRYABLE: Final = tuple(str(outcome) for outcome in ImageOutcome if outcome is not ImageOutcome.FETCHED)

@@ -124,7 +124,7 @@ def test_we_introduce_ourselves_with_an_address_of_the_users(site: Site, tmp_pat
     run(parameters(tmp_path, contact="mailto:me@example.org"))
     agents = {hit.headers["user-agent"] for hit in site.log + site.robots}
     assert len(agents) == 1
-    assert agents.pop().startswith("fec-pipeline/0.1 (mailto:me@example.org; ")
+    assert agents.pop().startswith("fec-pipeline/1.0 (mailto:me@example.org; ")
 
 
 def test_a_dead_robots_txt_does_not_hold_up_the_queue(site: Site, tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def of_one() -> list[list[float]]:
     return curve(1)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_two_devices_learn_what_one_does(of_one: list[list[float]], backend: str) -> None:
     two = curve(2, backend)
     assert len(of_one) == 4

@@ -28,6 +28,7 @@ def face(index: Index) -> str:
     return f"/face/{found['split']}/{found['face_id']}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page_of", "width", "dark"), [("/", 390, True), ("/", 1280, False), ("face", 1280, True), ("/map", 390, False)]
 )
@@ -36,6 +37,7 @@ def test_axe_finds_nothing(browser: Browser, address: str, face: str, page_of: s
         assert findings(page) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_fits(browser: Browser, address: str, face: str, width: int) -> None:
     for path in ("/", face, "/map", "/photograph"):
