@@ -8,7 +8,7 @@ from pathlib import Path
 SUMMARY = "Write a trained model, or the surviving faces and triplets of a root, in a form that other libraries read."
 
 MODELS = ("savedmodel", "litert", "onnx", "torch-onnx")
-DATASETS = ("parquet", "webdataset", "imagefolder")
+DATASETS = ("parquet", "webdataset", "imagefolder", "tfds")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

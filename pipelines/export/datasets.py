@@ -1,4 +1,4 @@
-"""The surviving faces and triplets as Parquet for Hugging Face's datasets, as WebDataset, as folders of pictures."""
+"""The surviving faces and triplets as Parquet for Hugging Face's datasets, as WebDataset, for TFDS, as folders."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from fec.dataset import Dataset
 from fec.rows import FACE_COLUMNS
+from pipelines.export import tfds
 from pipelines.export.crops import Survivors, survivors, with_crops
 
 # Faces in a Parquet file, and in a group of its rows; triplets in a WebDataset shard: a few hundred megabytes at most.
@@ -124,6 +125,10 @@ def _imagefolder(dataset: Dataset, parts: Sequence[Survivors], folder: Path) -> 
     (folder / "TERMS.txt").write_text(TERMS + "\n")
 
 
+def _tfds(dataset: Dataset, parts: Sequence[Survivors], folder: Path) -> None:
+    tfds.write(dataset, parts, folder, TERMS)
+
+
 def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
     for batch in table.to_batches(max_chunksize=1024):
         yield from batch.to_pylist()
@@ -138,4 +143,5 @@ DATASET_FORMATS: Final[Mapping[str, Callable[[Dataset, Sequence[Survivors], Path
     "parquet": _parquet,
     "webdataset": _webdataset,
     "imagefolder": _imagefolder,
+    "tfds": _tfds,
 }

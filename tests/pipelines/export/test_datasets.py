@@ -167,3 +167,19 @@ def test_a_run_held_to_a_list_hands_it_to_collect(root: Path, tmp_path: Path) ->
     assert held.options == {"collect": {"alike": 3, "subset": str(tmp_path / "list.csv")}}
     with pytest.raises(ConfigurationError, match="no such file"):
         run._held_to(str(tmp_path / "none.csv"), asked)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
+def test_tensorflow_datasets_reads_faces_and_triplets(root: Path, tmp_path: Path) -> None:
+    import tensorflow_datasets as tfds
+
+    assert export(root, "--to", "tfds", "--output", tmp_path / "out") == 0
+    triplets = tfds.as_numpy(tfds.builder_from_directory(str(tmp_path / "out/triplets")).as_dataset(split="train"))
+    read = [(int(row["line"]), row["face_a"].decode(), row["votes"].tolist()) for row in triplets]
+    assert read == [(row["line"], row["face_a"], row["votes"]) for row in surviving(root, "train")]
+    faces = list(tfds.as_numpy(tfds.builder_from_directory(str(tmp_path / "out/faces")).as_dataset(split="train")))
+    assert {row["face_id"].decode() for row in faces} == {
+        row[name] for row in surviving(root, "train") for name in ("face_a", "face_b", "face_c")
+    }
+    assert {row["image"].shape[2] for row in faces} == {3}
