@@ -21,6 +21,7 @@ from fec.outcomes import FaceOutcome
 from fec.record_files import RecordFiles
 from fec.rows import PlannedImage, VerifiedFace
 from fec.storage import Storage
+from fec.subsets import Subset
 from fec.urls import host_of
 
 THUMBNAIL: Final = 96
@@ -70,10 +71,11 @@ def photographs(storage: Storage, split: str = EVAL) -> dict[str, str]:
     return dict(zip(table["face_id"].to_pylist(), table["image_id"].to_pylist(), strict=True))
 
 
-def provenance(storage: Storage, run: str, records: RecordFiles) -> dict[str, str]:
-    """Parameters, versions and fingerprints, as label and value."""
+def provenance(storage: Storage, run: str, records: RecordFiles, on: Subset) -> dict[str, str]:
+    """Parameters, versions and fingerprints, as label and value; ``on``: the triplets that were measured."""
     about = json.loads(storage.read(f"{layout.model_dir(run)}/train.json"))
     rows = {"storage root": storage.root}
+    rows["eval: measured on"] = f"{on.fingerprint}, {len(on.of(EVAL)):,} triplets"
     for split in SPLITS:
         if (kept := read_funnel(storage, split).subset) is not None:
             rows[f"{split}: subset"] = f"{kept.fingerprint}, {kept.listed:,} triplets listed"

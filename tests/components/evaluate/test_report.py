@@ -16,6 +16,7 @@ import pytest
 from kfp import dsl
 from numpy.typing import NDArray
 
+import fec
 from components.evaluate import charts, report
 from components.evaluate.accuracy import Score
 from components.evaluate.component import evaluate as evaluate_component
@@ -30,6 +31,8 @@ from fec.funnel import Leaks, Repeated
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.record_files import record_files
 from fec.storage import open_storage
+from fec.subsets import parse, to_csv
+from pipelines.export.crops import listed
 from tests.components.evaluate.conftest import RUN, store_model
 from tests.components.evaluate.made_up import TYPES, content
 
@@ -73,6 +76,9 @@ def test_the_component_measures_and_reports(finished_root: Path, tmp_path: Path)
     assert sum(group["count"] for group in metrics["by_agreement"].values()) == metrics["counts"]["overall"]
     assert metrics["raters"]["overall"]["votes"] > metrics["counts"]["overall"]
     assert 0.5 < metrics["raters"]["overall"]["accuracy"] <= 1
+    of_eval = parse(to_csv(row for row in listed(fec.open(str(finished_root))) if row["split"] == layout.EVAL), "")
+    assert metrics["measured_on"]["fingerprint"] == of_eval.fingerprint
+    assert of_eval.fingerprint in path.read_text()
     card = json.loads((finished_root / layout.model_dir(RUN) / "model.json").read_text())
     assert card["accuracy"]["held_out"] == 0.5
     assert card["accuracy"]["eval"]["triplet_accuracy"] == metrics["triplet_accuracy"]
