@@ -40,8 +40,8 @@ def build(checkout: Path, target: str, *options: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.usefixtures("docker")
-def test_what_was_built_is_in_the_registry_whole(checkout: Path, target: Registry) -> None:
-    pushed = build(checkout, f"{target.address}/fec", "--images", str(checkout / "images.json"))
+def test_what_was_built_is_in_the_registry_whole(checkout: Path, target: Registry, tmp_path: Path) -> None:
+    pushed = build(checkout, f"{target.address}/fec", "--images", str(tmp_path / "images.json"))
     assert pushed.returncode == 0, pushed.stderr
     reference = pushed.stdout.strip()
     manifest = target.manifests[reference.removeprefix(f"{target.address}/")]
@@ -49,7 +49,7 @@ def test_what_was_built_is_in_the_registry_whole(checkout: Path, target: Registr
     pinned = pushed.stderr.splitlines()[-1]
     assert pinned.startswith(f"{reference}@sha256:")
     assert wrong_image(pinned) == ""
-    assert read_pinned(str(checkout / "images.json")) == {"data": pinned}
+    assert read_pinned(str(tmp_path / "images.json")) == {"data": pinned}
     again = build(checkout, f"{target.address}/fec", "--cache-from", reference)
     assert again.stdout == pushed.stdout
     assert len(target.manifests) == 1
