@@ -79,9 +79,17 @@ def _pairs(
                 if once:
                     forward = at > row
                     row, at = row[forward], at[forward]
-                bits = np.bitwise_count(some[row] ^ others[at]).sum(axis=1, dtype=np.int64)
+                bits = _ones(some[row] ^ others[at])
                 near = bits <= within
                 yield row[near], at[near], bits[near]
+
+
+def _ones(rows: Looks) -> NDArray[np.int64]:
+    """How many bits are set in each of ``rows``."""
+    # NumPy 1, which Tensor2Tensor asks for, cannot count them.
+    bits = np.bitwise_count(rows) if hasattr(np, "bitwise_count") else np.unpackbits(rows.view(np.uint8), axis=1)
+    counted: NDArray[np.int64] = bits.sum(axis=1, dtype=np.int64)
+    return counted
 
 
 def _portions(counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -54,3 +54,12 @@ def test_one_picture_many_times_takes_no_longer_than_once(count: int) -> None:
     some = np.repeat(many(1, 0), count, axis=0)
     assert repeated(some, np.arange(count), 31).all()
     assert nearest(some, some, 31)[0].tolist() == [0] * count
+
+
+def test_numpy_1_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = np.random.default_rng(0).integers(0, 1 << 63, (200, 4), np.uint64)
+    others = some ^ (np.uint64(1) << np.arange(200, dtype=np.uint64)[:, None] % np.uint64(64))
+    by_numpy_2 = nearest(some, others, 31)
+    monkeypatch.delattr(np, "bitwise_count")
+    for one, other in zip(by_numpy_2, nearest(some, others, 31), strict=True):
+        assert one.tolist() == other.tolist()
