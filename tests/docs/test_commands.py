@@ -102,6 +102,7 @@ def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]
         yield Machine(tmp_path, environment, pipelines, cluster)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_guide_to_the_cluster(machine: Machine) -> None:
     machine.run("docs/cluster.md")

@@ -67,6 +67,7 @@ def test_what_would_stop_the_long_job_stops_it_at_once(csv: str, tmp_path: Path)
     assert_one_line(dev("--train-csv", csv, "--eval-csv", str(tmp_path / "none.csv"), "--root", str(root)), "none.csv")
 
 
+@pytest.mark.slow
 def test_it_takes_little_touches_nothing_else_and_names_the_step_that_fails(csv: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
     done = dev("--train-csv", csv, "--eval-csv", csv, "--root", str(root))
