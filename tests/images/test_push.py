@@ -40,8 +40,12 @@ def build(checkout: Path, target: str, *options: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.usefixtures("docker")
-def test_what_was_built_is_in_the_registry_whole(checkout: Path, target: Registry, tmp_path: Path) -> None:
-    pushed = build(checkout, f"{target.address}/fec", "--images", str(tmp_path / "images.json"))
+def test_what_was_built_is_in_the_registry_whole(
+    checkout: Path, target: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Not in the checkout: what is not committed would be part of the next tag.
+    pinned_images = str(tmp_path_factory.mktemp("pinned") / "images.json")
+    pushed = build(checkout, f"{target.address}/fec", "--images", pinned_images)
     assert pushed.returncode == 0, pushed.stderr
     reference = pushed.stdout.strip()
     manifest = target.manifests[reference.removeprefix(f"{target.address}/")]
@@ -49,7 +53,7 @@ def test_what_was_built_is_in_the_registry_whole(checkout: Path, target: Registr
     pinned = pushed.stderr.splitlines()[-1]
     assert pinned.startswith(f"{reference}@sha256:")
     assert wrong_image(pinned) == ""
-    assert read_pinned(str(tmp_path / "images.json")) == {"data": pinned}
+    assert read_pinned(pinned_images) == {"data": pinned}
     again = build(checkout, f"{target.address}/fec", "--cache-from", reference)
     assert again.stdout == pushed.stdout
     assert len(target.manifests) == 1
