@@ -15,6 +15,8 @@ from components.evaluate.confusion import Confusion, confusions
 from components.evaluate.geometry import Geometry, geometry
 from components.evaluate.leaks import Excluded
 from components.evaluate.parameters import LEVELS
+from fec.layout import EVAL
+from fec.subsets import SEPARATOR, Subset
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Measured:
     excluded: Excluded | None
     confusions: Mapping[str, Confusion]
     geometry: Geometry
+
+    @property
+    def subset(self) -> Subset:
+        """The triplets that count, as a list of them that another group can hold its own against."""
+        return Subset({EVAL: frozenset(SEPARATOR.join(triplet.faces) for triplet in self.triplets)})
 
 
 def measured(

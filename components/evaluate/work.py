@@ -28,7 +28,6 @@ from fec.layout import EVAL, SPLITS, TRAIN
 from fec.progress import event
 from fec.record_files import RecordFiles
 from fec.storage import Storage
-from fec.subsets import SEPARATOR, Subset
 from fec.thresholds import kept_by_threshold
 
 
@@ -43,7 +42,6 @@ def evaluate(
     seen = measured(
         found.triplets, found.embeddings, found.pixels, photographs, shares, exclude=parameters.exclude_leaks
     )
-    on = Subset({EVAL: frozenset(SEPARATOR.join(triplet.faces) for triplet in seen.triplets)})
     funnels = {split: read_funnel(storage, split) for split in SPLITS}
     shared, history = report_data.shared(storage), read_history(storage, parameters.run)
     lists = losses.read_lists(storage)
@@ -53,7 +51,7 @@ def evaluate(
         | {
             "shared": {"images": shared.images, "faces": shared.faces},
             "faces": len(found.embeddings),
-            "measured_on": {"fingerprint": on.fingerprint, "triplets": len(on.of(EVAL))},
+            "measured_on": {"fingerprint": seen.subset.fingerprint, "triplets": len(seen.subset.of(EVAL))},
             "funnel": {split: funnels[split].stages for split in SPLITS},
             "repeated": {split: repeated.values(funnels[split].repeated) for split in SPLITS},
             "leaks": repeated.values(funnels[TRAIN].leaks),
@@ -85,7 +83,7 @@ def evaluate(
             mistakes=mistakes(seen.triplets, seen.answers, seen.left_out, found.thumbnails),
             some_right=some_right(seen.triplets, seen.answers, seen.left_out, found.thumbnails),
             history=history,
-            provenance=report_data.provenance(storage, parameters.run, records, on),
+            provenance=report_data.provenance(storage, parameters.run, records, seen.subset),
         )
     )
     _put(storage, parameters.run, metrics, page)
