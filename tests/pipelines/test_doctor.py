@@ -75,7 +75,10 @@ def test_what_is_there_tells_how_much_is_to_come(root: Path, monkeypatch: pytest
     assert (state, "0.0 GB wanted for 0 pictures" in detail) == (State.OK, True)
 
 
-def test_the_command_fails_if_anything_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_fails_if_anything_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**12))
     for root, code in ((str(tmp_path), 0), ("/proc/x", 1)):
         options = parser(["doctor"]).parse_args(["doctor", "--root", root, "--json"])
         assert options.run(options) == code
