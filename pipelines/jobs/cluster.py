@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fec.errors import ConfigurationError, RunFailed
+from pipelines.jobs import indexed
 from pipelines.jobs.indexes import parse_indexes
-from pipelines.jobs.manifest import ANNOTATION
 from pipelines.jobs.pods import INDEX_ANNOTATION
 
 TIMEOUT: Final = (10, 60)
@@ -106,7 +106,7 @@ def read(cluster: Cluster, name: str) -> JobState | None:
     ends = [item for item in status.conditions or [] if item.type in ("Complete", "Failed") and item.status == "True"]
     return JobState(
         name=name,
-        root=(job.metadata.annotations or {}).get(f"{ANNOTATION}root", ""),
+        root=(job.metadata.annotations or {}).get(f"{indexed.MARK}root", ""),
         completions=job.spec.completions,
         active=status.active or 0,
         completed=parse_indexes(status.completed_indexes or ""),

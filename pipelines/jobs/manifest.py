@@ -1,8 +1,4 @@
-"""The manifest of an Indexed Job: every index runs the step on one group of shards.
-
-It relies on ``backoffLimitPerIndex``, on by default since Kubernetes 1.29, and ``podFailurePolicy``, since 1.26
-(https://kubernetes.io/docs/concepts/workloads/controllers/job/).
-"""
+"""A data step as an Indexed Job: every index runs it on one group of shards."""
 
 from __future__ import annotations
 
@@ -17,7 +13,8 @@ from fec import kube_syntax as syntax
 from fec.errors import ConfigurationError
 from fec.parameters import parameter
 from fec.task_records import RUN
-from pipelines.jobs.pods import INDEX, Pods, check_image, check_pods, failure_rules, literal, pod
+from pipelines.jobs import indexed
+from pipelines.jobs.pods import INDEX, Pods, check_image, check_pods, literal, pod
 
 # The steps that work shard by shard.
 STEPS: Final = ("download", "faces", "datagen")
@@ -25,7 +22,6 @@ STEPS: Final = ("download", "faces", "datagen")
 MAX_COMPLETIONS: Final = 100_000
 # The share of indexes that may fail before the rest is given up.
 TOLERATED: Final = 0.1
-ANNOTATION: Final = "fec-pipeline/"
 GIVEN_BY_US: Final = ("--root", "--split", "--group")
 
 
@@ -33,12 +29,14 @@ GIVEN_BY_US: Final = ("--root", "--split", "--group")
 class Launch(Pods):
     """What is to be run, over how many indexes."""
 
-    split: str = parameter(help="train or eval")
-    num_shards: int = parameter(help="shards of the split; for datagen, its record files")
-    max_num_jobs: int = parameter(help="only the first so many shards, for a trial; 0: all", default=0)
-    parallelism: int = parameter(help="pods at a time", default=50)
+    split: str = parameter(help="train or eval", choices=layout.SPLITS)
+    num_shards: int = parameter(help="shards of the split; for datagen, its record files", at_least=1)
+    max_num_jobs: int = parameter(help="only the first so many shards, for a trial; 0: all", default=0, at_least=0)
+    parallelism: int = parameter(help="pods at a time", default=50, at_least=1)
     name: str = parameter(help="of the Job (default: fec-STEP-SPLIT)", default="")
-    max_failed: int = parameter(help="indexes that may fail before all is given up; -1: a tenth", default=-1)
+    max_failed: int = parameter(
+        help="indexes that may fail before all is given up; -1: a tenth", default=-1, at_least=-1
+    )
 
     @property
     def pod_image(self) -> str:
@@ -58,21 +56,13 @@ def job_name(step: str, split: str) -> str:
 
 def check(step: str, launch: Launch, step_options: Sequence[str] = ()) -> None:
     """Raises ConfigurationError for what Kubernetes or the step would refuse, and for what no pod could do."""
-    for ok, what, expected in (
-        (launch.split in layout.SPLITS, "split", f"one of {', '.join(layout.SPLITS)}"),
-        (launch.num_shards >= 1, "num_shards", "at least 1"),
-        (launch.max_num_jobs >= 0, "max_num_jobs", "0 (all shards) or more"),
-        (launch.parallelism >= 1, "parallelism", "at least 1"),
-        (launch.retries >= 0, "retries", "0 or more"),
-        (-1 <= launch.max_failed <= launch.indexes, "max_failed", f"0 to {launch.indexes}, the number of indexes"),
-        (launch.timeout_seconds >= 1, "timeout_seconds", "at least 1"),
-        (launch.keep_seconds >= 0, "keep_seconds", "0 or more"),
-    ):
-        if not ok:
-            raise ConfigurationError(f"--{what.replace('_', '-')} {getattr(launch, what)}: expected {expected}")
     check_image(launch.pod_image)
     if step not in STEPS:
         raise ConfigurationError(f"step {step!r}: expected one of {', '.join(STEPS)}")
+    if launch.max_failed > launch.indexes:
+        raise ConfigurationError(
+            f"--max-failed {launch.max_failed}: expected 0 to {launch.indexes}, the number of indexes"
+        )
     if launch.indexes > MAX_COMPLETIONS:
         raise ConfigurationError(
             f"{launch.indexes:,} indexes: an Indexed Job of Kubernetes has at most {MAX_COMPLETIONS:,}; plan "
@@ -92,41 +82,22 @@ def manifest(step: str, launch: Launch, step_options: Sequence[str] = (), namesp
     from kubernetes import client
 
     r = launch
-    labels = {
-        "app.kubernetes.io/name": "fec",
-        "app.kubernetes.io/component": step,
-        "app.kubernetes.io/managed-by": "fec-jobs",
-        "fec-pipeline/split": r.split,
-    }
-    max_failed = r.max_failed if r.max_failed >= 0 else max(1, int(r.indexes * TOLERATED))
-    job = client.V1Job(
-        api_version="batch/v1",
-        kind="Job",
-        metadata=client.V1ObjectMeta(
-            name=r.name or job_name(step, r.split),
-            namespace=namespace or None,
-            labels=labels,
-            annotations={f"{ANNOTATION}root": r.root, f"{ANNOTATION}split": r.split, f"{ANNOTATION}step": step},
-        ),
-        spec=client.V1JobSpec(
-            completion_mode="Indexed",
-            completions=r.indexes,
-            parallelism=min(r.parallelism, r.indexes),
-            backoff_limit_per_index=r.retries,
-            max_failed_indexes=max_failed,
-            pod_failure_policy=client.V1PodFailurePolicy(rules=failure_rules(step)),
-            ttl_seconds_after_finished=r.keep_seconds,
-            template=client.V1PodTemplateSpec(
-                metadata=client.V1ObjectMeta(labels=labels),
-                spec=pod(
-                    step,
-                    r,
-                    r.pod_image,
-                    _arguments(r, step_options),
-                    [client.V1EnvVar(name=RUN, value=r.name or job_name(step, r.split))],
-                ),
-            ),
-        ),
+    name = r.name or job_name(step, r.split)
+    about = indexed.metadata(
+        name,
+        namespace,
+        indexed.labels(step) | {f"{indexed.MARK}split": r.split},
+        {"root": r.root, "split": r.split, "step": step},
+    )
+    variables = [client.V1EnvVar(name=RUN, value=name)]
+    job = indexed.job(
+        step,
+        r,
+        about,
+        pod(step, r, r.pod_image, _arguments(r, step_options), variables),
+        indexes=r.indexes,
+        parallelism=r.parallelism,
+        max_failed=r.max_failed if r.max_failed >= 0 else max(1, int(r.indexes * TOLERATED)),
     )
     return client.ApiClient().sanitize_for_serialization(job)  # type: ignore[no-any-return]
 

@@ -53,9 +53,9 @@ class Pods(Checked):
     env: tuple[str, ...] = parameter(
         help="NAME=VALUE in every pod's environment", default=(), refuse=option_words.wrong_environment
     )
-    retries: int = parameter(help="tries of an index after its first, pre-emptions not counted", default=3)
-    timeout_seconds: int = parameter(help="seconds after which one pod is ended", default=DAY)
-    keep_seconds: int = parameter(help="seconds a finished Job is kept to be looked at", default=7 * DAY)
+    retries: int = parameter(help="tries of an index after its first, pre-emptions not counted", default=3, at_least=0)
+    timeout_seconds: int = parameter(help="seconds after which one pod is ended", default=DAY, at_least=1)
+    keep_seconds: int = parameter(help="seconds a finished Job is kept to be looked at", default=7 * DAY, at_least=0)
 
     def image_of(self, kind: str) -> str:
         """What the pods run, of the images the one of this ``kind`` (data, train); "" where nobody said."""

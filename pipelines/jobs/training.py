@@ -20,8 +20,9 @@ from fec import kube_syntax as syntax
 from fec.errors import ConfigurationError
 from fec.parameters import parameter
 from fec.task_records import RUN
-from pipelines.jobs.manifest import ANNOTATION, StepOptions
-from pipelines.jobs.pods import INDEX, Pods, check_image, check_pods, failure_rules, literal, pod
+from pipelines.jobs import indexed
+from pipelines.jobs.manifest import StepOptions
+from pipelines.jobs.pods import INDEX, Pods, check_image, check_pods, literal, pod
 
 STEP: Final = "train"
 # Where the processes of a training listen for each other.
@@ -33,7 +34,7 @@ _GIVEN_BY_US: Final = ("--root", "--device", "--device-count")
 class TrainLaunch(Pods):
     """On how many hosts to train, and what each has."""
 
-    hosts: int = parameter(help="pods that train together, each on a node of its own", default=1)
+    hosts: int = parameter(help="pods that train together, each on a node of its own", default=1, at_least=1)
     accelerator: str = parameter(help="gpu (any NVIDIA GPU), a GKE GPU label, or a TPU such as v5e", default="")
     accelerator_count: int = parameter(help="GPUs a pod gets; 0: one, or all chips of the topology", default=0)
     topology: str = parameter(help="of a TPU, such as 2x4; of one host", default="")
@@ -69,48 +70,17 @@ def manifests(launch: TrainLaunch, step_options: Sequence[str] = (), namespace: 
     from kubernetes import client
 
     r = launch
-    labels = {
-        "app.kubernetes.io/name": "fec",
-        "app.kubernetes.io/component": STEP,
-        "app.kubernetes.io/managed-by": "fec-jobs",
-    }
+    about = indexed.metadata(r.name, namespace, indexed.labels(STEP), {"root": r.root, "step": STEP})
     spec = pod(STEP, r, r.pod_image, _arguments(r, step_options), _variables(r), r.booked)
     spec.subdomain = r.name if r.hosts > 1 else None
-    job = client.V1Job(
-        api_version="batch/v1",
-        kind="Job",
-        metadata=client.V1ObjectMeta(
-            name=r.name,
-            namespace=namespace or None,
-            labels=labels,
-            annotations={f"{ANNOTATION}root": r.root, f"{ANNOTATION}step": STEP},
-        ),
-        spec=client.V1JobSpec(
-            completion_mode="Indexed",
-            completions=r.hosts,
-            parallelism=r.hosts,
-            backoff_limit_per_index=r.retries,
-            # Without one of them the others cannot go on.
-            max_failed_indexes=0,
-            pod_failure_policy=client.V1PodFailurePolicy(rules=failure_rules(STEP)),
-            ttl_seconds_after_finished=r.keep_seconds,
-            template=client.V1PodTemplateSpec(metadata=client.V1ObjectMeta(labels=labels), spec=spec),
-        ),
-    )
-    made = [job] if r.hosts == 1 else [job, _service(r, labels, namespace)]
+    # Without one of the hosts the others cannot go on.
+    job = indexed.job(STEP, r, about, spec, indexes=r.hosts, parallelism=r.hosts, max_failed=0)
+    made = [job] if r.hosts == 1 else [job, _service(r, namespace)]
     return [client.ApiClient().sanitize_for_serialization(document) for document in made]
 
 
 def check(launch: TrainLaunch, step_options: Sequence[str] = ()) -> None:
     """Raises ConfigurationError for what Kubernetes or the step would refuse, and for what would stand idle."""
-    for ok, what, expected in (
-        (launch.hosts >= 1, "hosts", "at least 1"),
-        (launch.retries >= 0, "retries", "0 or more"),
-        (launch.timeout_seconds >= 1, "timeout_seconds", "at least 1"),
-        (launch.keep_seconds >= 0, "keep_seconds", "0 or more"),
-    ):
-        if not ok:
-            raise ConfigurationError(f"--{what.replace('_', '-')} {getattr(launch, what)}: expected {expected}")
     check_image(launch.pod_image)
     syntax.job_name(launch.name, launch.hosts)
     if launch.hosts > 1 and not launch.name[0].isalpha():
@@ -152,13 +122,13 @@ def _variables(r: TrainLaunch) -> list[Any]:
     return variables
 
 
-def _service(r: TrainLaunch, labels: dict[str, str], namespace: str) -> Any:
+def _service(r: TrainLaunch, namespace: str) -> Any:
     from kubernetes import client
 
     return client.V1Service(
         api_version="v1",
         kind="Service",
-        metadata=client.V1ObjectMeta(name=r.name, namespace=namespace or None, labels=labels),
+        metadata=indexed.metadata(r.name, namespace, indexed.labels(STEP)),
         spec=client.V1ServiceSpec(
             cluster_ip="None",
             selector={"job-name": r.name},

@@ -156,11 +156,11 @@ def test_spot_selects_and_bears_the_nodes_of_gke() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"split": "dev"}, ["--split dev", "train"]),
-        ({"num_shards": 0}, ["--num-shards 0"]),
+        ({"split": "dev"}, ["split 'dev'", "train"]),
+        ({"num_shards": 0}, ["num_shards 0"]),
         ({"num_shards": 100_001}, ["100,001 indexes", "fewer shards"]),
-        ({"max_num_jobs": -1}, ["--max-num-jobs -1"]),
-        ({"parallelism": 0}, ["--parallelism 0"]),
+        ({"max_num_jobs": -1}, ["max_num_jobs -1"]),
+        ({"parallelism": 0}, ["parallelism 0"]),
         ({"max_failed": 2001}, ["--max-failed 2001", "2000"]),
         ({"root": "fec-data"}, ["fec-data", "gs://"]),
         ({"name": "FEC"}, ["'FEC'", "a-z"]),

@@ -81,7 +81,7 @@ def test_a_host_alone_is_told_of_no_others() -> None:
 @pytest.mark.parametrize(
     ("changes", "words", "said"),
     [
-        ({"hosts": 0}, [], "--hosts 0: expected at least 1"),
+        ({"hosts": 0}, [], "hosts 0: expected at least 1"),
         ({"hosts": 2, "name": "1st"}, [], "a letter first"),
         ({"root": "folder"}, [], "pods share no folder"),
         ({"accelerator": "", "accelerator_count": 2}, [], "without an accelerator"),
