@@ -8,9 +8,11 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from fec.errors import RunFailed
+
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 class Journal:
@@ -53,7 +55,7 @@ class Journal:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row of JSON-serialisable values, or nothing and raise OSError if the disk does not take it."""
-        line = memoryview((json.dumps(row, separators=(",", ":")) + "\n").encode())
+        line = memoryview((_JSON.encode(row) + "\n").encode())
         length = len(line)
         try:
             while line:

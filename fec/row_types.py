@@ -56,7 +56,18 @@ def from_values(row: type[T], values: Mapping[str, Any]) -> T:
 
 def to_json(row: Any) -> dict[str, Any]:
     """The row as JSON can carry it; ``from_values`` reads it back."""
-    return {column.name: _as_json(getattr(row, column.name)) for column in columns(type(row))}
+    kind: Any = type(row)
+    values = {name: getattr(row, name) for name in _names(kind)}
+    for name, convert in _to_json(kind):
+        values[name] = convert(values[name])
+    return values
+
+
+def values_of(rows: Sequence[Mapping[str, Any]], column: Column) -> list[Any]:
+    """What the column holds of ``rows`` as ``to_json`` gave them; of rows of before it was there nothing."""
+    values = [row.get(column.name) for row in rows]
+    convert = _CONVERSIONS.get(column.type)
+    return values if convert is None else [convert(value) for value in values]
 
 
 def _column(name: str, hint: Any) -> Column:
@@ -75,12 +86,15 @@ def _column(name: str, hint: Any) -> Column:
     return Column(name, origin or hint, kept_as, several, nullable, later)
 
 
-def _as_json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return dict(value) if isinstance(value, Mapping) else value
+@cache
+def _names(row: Any) -> tuple[str, ...]:
+    return tuple(names(row))
+
+
+@cache
+def _to_json(row: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """What JSON cannot carry as it is, and what makes it that."""
+    return tuple((column.name, _JSON[column.type]) for column in columns(row) if column.type in _JSON)
 
 
 @cache
@@ -95,6 +109,11 @@ def _conversions(row: Any) -> dict[str, Callable[[Any], Any]]:
     return found
 
 
+_JSON: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    datetime: lambda value: value if value is None else value.isoformat(),
+    bytes: lambda value: value if value is None else base64.b64encode(value).decode(),
+    Mapping: dict,
+}
 _CONVERSIONS: Final[Mapping[Any, Callable[[Any], Any]]] = {
     datetime: lambda value: datetime.fromisoformat(value) if isinstance(value, str) else value,
     bytes: lambda value: base64.b64decode(value) if isinstance(value, str) else value,

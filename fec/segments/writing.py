@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,6 +23,7 @@ from fec.errors import RunFailed
 from fec.journal import Journal
 from fec.row_types import from_values, to_json
 from fec.rows import SegmentRow, Tried
+from fec.segments.members import member_header
 from fec.segments.reading import SEGMENT_FILE, numbers
 from fec.storage import Storage
 
@@ -35,6 +36,7 @@ LOOK_SECONDS: Final = 1.0
 _PUTTING: Final = threading.Lock()
 _BLOCK: Final = tarfile.BLOCKSIZE
 _END: Final = 2 * _BLOCK
+_PADDING: Final = bytes(_BLOCK)
 _ROWS: Final = 1024
 
 
@@ -114,13 +116,12 @@ class SegmentWriter:
                 if not self._journal.there:
                     raise self._removed()
             if data is not None:
-                header = tarfile.TarInfo(f"{tried.image_id}.{extension}")
-                header.size = length = len(data)
-                header.mode = 0o644
+                length = len(data)
+                header = member_header(f"{tried.image_id}.{extension}", length)
                 offset = self._end + _BLOCK
                 digest = hashlib.sha256(data).hexdigest()
-                _write(self._tar, self._end, header.tobuf(tarfile.USTAR_FORMAT), data, bytes(-length % _BLOCK))
-            self._journal.append(to_json(SegmentRow(**vars(tried), offset=offset, length=length, sha256=digest)))
+                _write(self._tar, self._end, header, data, _PADDING[: -length % _BLOCK])
+            self._journal.append(to_json(tried) | {"offset": offset, "length": length, "sha256": digest})
             self._count += 1
             if offset is not None and length is not None:
                 self._end = _after(offset, length)
@@ -169,13 +170,10 @@ class SegmentWriter:
 
     def _manifest(self) -> pa.Table:
         """The rows of the journal, which are not held."""
-        whole, some = [tables.from_rows([], SegmentRow)], []
-        for row in self._journal.read():
-            some.append(from_values(SegmentRow, row))
-            if len(some) == _ROWS:
-                whole.append(tables.from_rows(some, SegmentRow))
-                some = []
-        return pa.concat_tables([*whole, tables.from_rows(some, SegmentRow)])
+        whole, rows = [tables.from_rows([], SegmentRow)], self._journal.read()
+        while some := list(islice(rows, _ROWS)):
+            whole.append(tables.from_json(some, SegmentRow))
+        return pa.concat_tables(whole)
 
     def _put_before(self) -> list[int]:
         """The segments that this tar was put as, just before a kill or a failure."""

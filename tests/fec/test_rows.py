@@ -107,3 +107,14 @@ def test_a_column_is_as_its_field_says() -> None:
 )
 def test_the_columns_are_those_of_the_roots_there_are(row: type[Any], columns: str) -> None:
     assert names(row) == columns.split()
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_table_is_made_of_a_journal_as_of_its_rows(row: Any) -> None:
+    journal = [json.loads(json.dumps(to_json(row)))]
+    assert tables.from_json(journal, type(row)) == tables.from_rows([row], type(row))
+
+
+def test_a_journal_of_before_a_column_was_there_has_nothing_in_it() -> None:
+    journal = [{name: value for name, value in to_json(ROWS[6]).items() if name != "cause"}]
+    assert tables.from_json(journal, SegmentRow) == tables.from_rows(ROWS[6:7], SegmentRow)

@@ -23,6 +23,7 @@ from fec.errors import RunFailed
 from fec.outcomes import ImageOutcome
 from fec.rows import SegmentRow
 from fec.segments import SegmentWriter, StoredImage, Tried, adopt_orphans, read_original, stored_images, writing
+from fec.segments.members import member_header
 from fec.storage import Storage, open_storage
 from pipelines.verify import stored as marks
 from pipelines.verify.findings import Fault
@@ -426,3 +427,16 @@ def test_object_stores_keep_segments_and_never_overwrite_one(scheme: str, reques
         "b": (1, tried("b")),
     }
     assert read_original(storage, "train", 0, images["b"]) == body("b")
+
+
+@pytest.mark.parametrize(("name", "length"), [("a.jpg", 0), ("b" * 96 + ".bin", 8**11 - 1), ("c.png", 185_000)])
+def test_the_header_of_a_member_is_the_one_tarfile_writes(name: str, length: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = length, 0o644
+    assert member_header(name, length) == member.tobuf(tarfile.USTAR_FORMAT)
+
+
+@pytest.mark.parametrize(("name", "length"), [("a" * 101, 0), ("é.jpg", 0), ("a.jpg", 8**11), ("a.jpg", -1)])
+def test_what_a_header_cannot_say_is_refused(name: str, length: int) -> None:
+    with pytest.raises(ValueError):
+        member_header(name, length)
