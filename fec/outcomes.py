@@ -113,6 +113,14 @@ IMAGE_OUTCOMES: Final[Mapping[ImageOutcome, Meaning]] = MappingProxyType(
 )
 
 
+# What a web archive may still have: final outcomes that are no picture. What is no web address is in none.
+IN_ARCHIVES: Final = frozenset(
+    {ImageOutcome.GONE, ImageOutcome.NOT_AN_IMAGE, ImageOutcome.UNDECODABLE, ImageOutcome.PLACEHOLDER}
+)
+# What a download's marker calls the number of images that came from an archive; they are ``fetched`` as well.
+ARCHIVED: Final = "archived"
+
+
 class FaceOutcome(StrEnum):
     """What became of one unique (image, box)."""
 

@@ -144,6 +144,10 @@ class Tried:
 
     ``http_status`` is that of the last answer, ``final_url`` where redirects led; ``headers`` have lower-case names,
     and are those worth keeping. ``cause`` is the option an outcome of ours came of, as ``name=value``.
+
+    ``archive`` is the template of the web archive in which the image was looked for when its host had it no more, and
+    ``archive_outcome`` and ``archive_detail`` what came of that, with its ``cause``. If it was ``fetched`` there, so is
+    the image, and status, headers and ``final_url`` are the archive's; else all else is its host's.
     """
 
     image_id: str
@@ -156,6 +160,9 @@ class Tried:
     final_url: str | None = None
     headers: Annotated[Mapping[str, str], NULLABLE] = field(default_factory=dict)
     cause: Annotated[str | None, LATER] = None
+    archive: Annotated[str | None, LATER] = None
+    archive_outcome: Annotated[str | None, LATER] = None
+    archive_detail: Annotated[str | None, LATER] = None
 
 
 @dataclass(frozen=True)

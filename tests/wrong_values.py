@@ -49,6 +49,9 @@ WRONG: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (('options={"faces": {"crop_quality": "high"}}',), ("crop_quality 'high'", "whole number")),
     (('options={"faces": 3}',), ("options of faces", "an object")),
     (('options={"train": {"optimizer": "sgdd"}}',), ("did you mean sgd?",)),
+    (('options={"download": {"archive": "https://web.archive.org/web/2018id_/"}}',), ("archive", "{url} in it")),
+    (('options={"download": {"archive": "ftp://archive.example/{url}"}}',), ("archive", "http or https")),
+    (('options={"download": {"archive_rate": 0}}',), ("archive_rate 0", "above 0")),
     # What Kubernetes takes.
     (("download_memory=4GB",), ("download_memory '4GB'", "4Gi")),
     (("download_memory=4",), ("download_memory '4'", "4Gi")),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from components.download.template import refuse_template
 from fec.outcomes import ImageOutcome
 from fec.parameters import StepParameters, group, parameter, root, split
 
@@ -108,6 +109,16 @@ class Parameters(StepParameters, step="download", version=VERSION):
         default="",
         refuse=lambda text: _header(text) if text else "",
         shapes_result=False,
+    )
+
+    archive: str = parameter(
+        "address of a web archive, with {url} in it, where pictures that their hosts have no more are looked for",
+        default="",
+        refuse=refuse_template,
+        shapes_result=False,
+    )
+    archive_rate: float = parameter(
+        "requests a second to that archive over the whole run", default=1.0, more_than=0, shapes_result=False
     )
 
     @property

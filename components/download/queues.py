@@ -11,7 +11,7 @@ from itertools import count
 from typing import Final
 
 from components.download.answers import Answer, short
-from components.download.pace import LONGEST_REST, MAX_PAUSE
+from components.download.pace import LONGEST_REST
 from components.download.refusals import Refusals
 from components.download.shared import FAILURES_IN_A_ROW, Held, Host, Request, Shared
 from components.download.urls import server
@@ -102,7 +102,7 @@ class Queue:
     async def _sleep(self, wait: float) -> None:
         """Wait so long, unless it is a rest that nobody else's work fills, or too long a one."""
         rest = self._pace.next - asyncio.get_running_loop().time()
-        if rest <= MAX_PAUSE:
+        if rest <= self._shared.patience:
             await asyncio.sleep(wait)
             return
         if rest <= LONGEST_REST:

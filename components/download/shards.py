@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from components.download import archive
 from components.download.answers import Answer
+from components.download.archive import Look
 from components.download.ours import cause, to_be_asked, worth_asking
 from components.download.parameters import Parameters
 from components.download.shared import Request
@@ -151,11 +153,12 @@ def outcomes(done: Done) -> list[tuple[ImageOutcome, str | None, int]]:
 
 
 def _has_more(done: Done, parameters: Parameters) -> bool:
-    if done.counts.get("transient", 0):
-        tried_at = datetime.fromisoformat(done.details["tried_at"])
+    def passed() -> bool:
         now = datetime.now(UTC)
-        if now >= due(done, parameters) or tried_at > now:
-            return True
+        return now >= due(done, parameters) or datetime.fromisoformat(done.details["tried_at"]) > now
+
+    if (done.counts.get("transient", 0) and passed()) or archive.has_more(done, parameters, passed):
+        return True
     return any(worth_asking(outcome, came_of, parameters) for outcome, came_of, _ in outcomes(done))
 
 
@@ -194,6 +197,11 @@ async def store(
         answer.headers,
         came_of,
     )
+    await add(storage, parameters, shard, tried, answer)
+
+
+async def add(storage: Storage, parameters: Parameters, shard: Shard, tried: Tried, answer: Answer) -> None:
+    """Keep a row, and the picture that ``answer`` brought, if it did."""
     async with shard.lock:
         writer = writer_of(storage, parameters.split, shard)
         length = len(answer.data or b"")
@@ -238,7 +246,8 @@ def finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
     """Mark the shard finished: every image has an outcome."""
     directory = layout.images_dir(parameters.split, shard.number)
     kinds: Counter[tuple[ImageOutcome, str | None]] = Counter()
-    digest = segments.originals_digest(_stored(storage, parameters.split, shard, kinds))
+    looks: Counter[Look] = Counter()
+    digest = segments.originals_digest(_stored(storage, parameters.split, shard, kinds, looks))
     counts: Counter[str] = Counter()
     for (outcome, _), number in kinds.items():
         counts[str(outcome)] += number
@@ -253,10 +262,16 @@ def finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
             "download",
             shard.fingerprint,
             digest,
-            {"images": kinds.total(), "transient": sum(n for (o, _), n in kinds.items() if o.transient), **counts},
+            {
+                "images": kinds.total(),
+                "transient": sum(n for (o, _), n in kinds.items() if o.transient),
+                **counts,
+                **archive.counts(looks),
+            },
             {
                 "tried_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "ours": ours,
+                **archive.details(looks),
                 "manifests": segments.manifest_digests(storage, parameters.split, shard.number),
             },
         ),
@@ -264,16 +279,22 @@ def finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
 
 
 def _stored(
-    storage: Storage, split: str, shard: Shard, kinds: Counter[tuple[ImageOutcome, str | None]]
+    storage: Storage,
+    split: str,
+    shard: Shard,
+    kinds: Counter[tuple[ImageOutcome, str | None]],
+    looks: Counter[Look],
 ) -> Iterator[tuple[str, ImageOutcome, str | None]]:
-    """Id, outcome and digest of every image of the shard, by id; counts their ``kinds``. Some at a time."""
-    ids = shard.images["image_id"]
+    """Id, outcome and digest of every image of the shard, by id; counts their ``kinds`` and the ``looks`` for them in
+    an archive. Some at a time."""
+    ids, columns = shard.images["image_id"], ["image_id", "cause", "sha256", *archive.COLUMNS]
     for start in range(0, len(ids), _AT_ONCE):
         some = ids.slice(start, _AT_ONCE)
-        stored = segments.latest(storage, split, shard.number, ["image_id", "outcome", "cause", "sha256"], some)
+        stored = segments.latest(storage, split, shard.number, columns, some)
         kinds.update(_kinds(stored))
+        looks.update(look for look in archive.looks_of(stored) if look.archive)
         for batch in stored.to_batches(max_chunksize=_ROWS):
-            columns = (batch[name].to_pylist() for name in ("image_id", "outcome", "sha256"))
-            for image_id, outcome, sha256 in zip(*columns, strict=True):
+            values = (batch[name].to_pylist() for name in ("image_id", "outcome", "sha256"))
+            for image_id, outcome, sha256 in zip(*values, strict=True):
                 yield image_id, ImageOutcome(outcome), sha256
         tables.release_memory()

@@ -80,7 +80,10 @@ class Held:
 
 
 class Shared:
-    """What the queues of one crawl share; ``robots`` is None where robots.txt is not obeyed."""
+    """What the queues of one crawl share; ``robots`` is None where robots.txt is not obeyed.
+
+    ``patience``: seconds waited for a host whatever else there is to do.
+    """
 
     def __init__(
         self,
@@ -90,9 +93,10 @@ class Shared:
         paces: Paces,
         weather: Weather,
         obey_robots: bool,
+        patience: float = MAX_PAUSE,
     ) -> None:
         self.fetch, self._on_result, self.policy = client.fetch, on_result, policy
-        self.paces, self.weather = paces, weather
+        self.paces, self.weather, self.patience = paces, weather, patience
         self.robots = Robots(self.read_text) if obey_robots else None
         self._text = client.text
         self.connections = Connections(policy.connections)
@@ -158,7 +162,7 @@ class Shared:
         await self._turn(url)
 
     async def _turn(self, url: str) -> None:
-        if not await self.paces.turn(url, MAX_PAUSE):
+        if not await self.paces.turn(url, self.patience):
             raise LeftAlone(ImageOutcome.NOT_ASKED, f"redirected to {server(url)}, which is to be left at rest")
 
     async def read_text(self, url: str, most: int) -> str | None:

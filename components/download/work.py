@@ -22,6 +22,7 @@ from components.download.answers import Answer, Limits
 from components.download.crawl import crawl
 from components.download.fetch import fetcher
 from components.download.left import say_what_is_left
+from components.download.lookups import Archive, look_for_lost
 from components.download.pace import Paces
 from components.download.parameters import Parameters
 from components.download.shards import (
@@ -40,6 +41,7 @@ from components.download.weather import Weather
 from fec import layout, segments, tables
 from fec.done import read_done, read_markers
 from fec.errors import ConfigurationError, RunFailed
+from fec.hosts import host_key
 from fec.layout import Group
 from fec.progress import Progress, task_name, track
 from fec.rows import PlannedImage
@@ -74,11 +76,14 @@ def download(parameters: Parameters) -> None:
     shards = _shards(storage, parameters, numbers, images)
     if shards:
         rates = _rates(_places(storage, parameters), numbers, parameters.requests_per_second, group.count)
+        if parameters.archive:
+            # In proportion to its images, so that all tasks, each with its share, take about as long.
+            share = len(images) / int(plan.counts["images"])
+            rates.planned[host_key(parameters.archive)] = parameters.archive_rate * share
         _allow_open_files(2 * len(shards) + parameters.connections + _OTHER_FILES)
         adopt_from_earlier_plans(storage, parameters, shards)
         tables.release_memory()
-        crawled = _crawled(_crawl(storage, parameters, rates, shards))
-        _judge(parameters, crawled, len(images) - crawled.asked.total())
+        _crawled(_crawl(storage, parameters, rates, shards, len(images)))
         for shard in shards:
             finish(storage, parameters, shard)
     markers = read_markers(storage, [layout.images_dir(parameters.split, number) for number in sorted(numbers)])
@@ -127,11 +132,11 @@ class Crawled:
     last: dict[str, Answer] = field(default_factory=dict)
 
 
-def _crawled(crawling: Coroutine[None, None, Crawled]) -> Crawled:
+def _crawled(crawling: Coroutine[None, None, None]) -> None:
     """Run the crawl; what it fails of is raised by itself."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(crawling)
+            runner.run(crawling)
         except BaseExceptionGroup as group:
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup):
@@ -175,7 +180,8 @@ def _rates(places: Iterable[tuple[str, int]], numbers: set[int], rate: float, ta
     return Rates(planned, rate / tasks)
 
 
-async def _crawl(storage: Storage, parameters: Parameters, rates: Rates, shards: list[Shard]) -> Crawled:
+async def _crawl(storage: Storage, parameters: Parameters, rates: Rates, shards: list[Shard], images: int) -> None:
+    """Ask for what the ``shards`` want, and in an archive for what is lost; their group has so many ``images``."""
     crawled = Crawled()
     stop = _told_to_stop()
     for shard in shards:
@@ -204,15 +210,18 @@ async def _crawl(storage: Storage, parameters: Parameters, rates: Rates, shards:
             progress.advance(outcome=str(answer.outcome))
 
         obey = parameters.robots == "obey"
-        limits = Limits(
-            parameters.timeout, parameters.connect_timeout, parameters.max_bytes, parameters.max_redirects, obey
-        )
         policy = CrawlPolicy(parameters.attempts, parameters.connections_per_host, parameters.connections)
-        allowed = networks(parameters.allow_network)
+        allowed, limits = networks(parameters.allow_network), _limits(parameters, obey)
         async with fetcher(allowed, limits, parameters.introduction, parameters.connections) as client:
             paces, weather = Paces(rates.planned, rates.other), Weather(parameters.outage_patience)
             shared = Shared(client, on_result, policy, paces, weather, obey)
-            work = asyncio.ensure_future(crawl(hosts, shared))
+
+            async def ask() -> None:
+                await crawl(hosts, shared)
+                _judge(parameters, crawled, images - crawled.asked.total())
+                await look_for_lost(storage, parameters, shards, Archive(client, paces, policy, obey), left_of)
+
+            work = asyncio.ensure_future(ask())
             stopping = asyncio.ensure_future(stop.wait())
             sealing = asyncio.ensure_future(seal_now_and_then(storage, shards))
             telling = asyncio.ensure_future(tell_of_tail(called, left_of, paces))
@@ -227,7 +236,11 @@ async def _crawl(storage: Storage, parameters: Parameters, rates: Rates, shards:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await close_all(shards)
-    return crawled
+
+
+def _limits(parameters: Parameters, obey: bool) -> Limits:
+    p = parameters
+    return Limits(p.timeout, p.connect_timeout, p.max_bytes, p.max_redirects, obey)
 
 
 def _count_known(progress: Progress, shards: list[Shard]) -> None:

@@ -211,7 +211,8 @@ def plan(
     rows.sort(key=lambda row: (row.shard, row.image_id))
     directory = layout.plan_dir("train")
     digest = tables.write_table(storage, f"{directory}/images.parquet", tables.from_rows(rows, PlannedImage))
-    write_done(storage, directory, Done("plan", "0" * 64, digest, details={"num_shards": num_shards}))
+    counts, details = {"images": len(rows)}, {"num_shards": num_shards}
+    write_done(storage, directory, Done("plan", "0" * 64, digest, counts, details))
 
 
 def stored(root: Path | str, num_shards: int = 1) -> dict[str, StoredImage]:
