@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import google_crc32c
 from google.protobuf.message import DecodeError
@@ -81,15 +81,62 @@ def encode_example(features: Mapping[str, Values]) -> bytes:
 
 def decode_example(payload: bytes) -> dict[str, list[bytes] | list[int] | list[float]]:
     """The features of a serialised ``tf.train.Example`` by name; ValueError if it is none."""
-    try:
-        example = example_class().FromString(payload)
-    except DecodeError:
-        raise ValueError("not a tf.train.Example") from None
     features: dict[str, list[bytes] | list[int] | list[float]] = {}
-    for name, feature in example.features.feature.items():
+    for name, feature in _features(payload).items():
         kind = feature.WhichOneof("kind")
         features[name] = list(getattr(feature, kind).value) if kind else []
     return features
+
+
+class TripletReader:
+    """A serialised triplet of which only what is asked for is taken out, in a third of ``decode_example``'s time.
+
+    Raises ValueError if ``payload`` is no ``tf.train.Example``, and when asked for what it does not hold.
+    """
+
+    __slots__ = ("_features",)
+
+    def __init__(self, payload: bytes) -> None:
+        self._features = _features(payload)
+
+    def face_ids(self) -> tuple[str, str, str]:
+        """Those of the faces a, b, c."""
+        a, b, c = (self._features[name].bytes.value for name in IMAGE_IDS)
+        if not (a and b and c):
+            raise ValueError("a triplet without its faces' ids")
+        return a[0].decode(), b[0].decode(), c[0].decode()
+
+    def image(self, place: int) -> bytes:
+        """The JPEG of face a, b or c: 0, 1 or 2; empty if there is none."""
+        values = self._features[IMAGES[place]].bytes.value
+        return bytes(values[0]) if values else b""
+
+    def odd_one_out(self) -> int:
+        """The consensus, 1..3."""
+        return self._numbers(TRIPLET_CODE)[0]
+
+    def type(self) -> int:
+        """1..3, as ``TripletExample`` has it."""
+        return self._numbers(TYPE)[0]
+
+    def votes(self) -> tuple[int, ...]:
+        """All votes, each 1..3."""
+        return self._numbers(RATING_ALL)
+
+    def _numbers(self, name: str) -> tuple[int, ...]:
+        # protobuf makes of a name that is not there an empty feature.
+        values = tuple(self._features[name].int64s.value)
+        if not values:
+            raise ValueError(f"a triplet without {name}")
+        return values
+
+
+def _features(payload: bytes) -> Any:
+    """The map of features of a serialised ``tf.train.Example``; ValueError if it is none."""
+    try:
+        return example_class().FromString(payload).features.feature
+    except DecodeError:
+        raise ValueError("not a tf.train.Example") from None
 
 
 def frame(payload: bytes) -> bytes:

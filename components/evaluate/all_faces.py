@@ -59,12 +59,12 @@ def embeddings_of(storage: Storage, files: RecordFiles, network: Any, batch_size
 
     with track("evaluate", files.triplets, "triplets of train") as progress:
         for path in files.paths:
-            for triplet, jpegs in examples_of(storage, path):
-                for face, jpeg in zip(triplet.faces, jpegs, strict=True):
+            for triplet, example in examples_of(storage, path):
+                for place, face in enumerate(triplet.faces):
                     if face in known:
                         found[face] = known[face]
                     elif face not in found and face not in waiting:
-                        waiting[face] = rgb_of(jpeg, files.image_size, path)
+                        waiting[face] = rgb_of(example.image(place), files.image_size, path)
                         if len(waiting) == batch_size:
                             embed()
                 progress.advance()

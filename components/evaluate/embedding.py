@@ -20,14 +20,13 @@ from fec import layout, records
 from fec.errors import RunFailed
 from fec.progress import track
 from fec.record_files import RecordFiles
+from fec.records import TripletReader
 from fec.storage import Storage
 
 # The side to which faces are made small for comparing their pixels alone.
 PIXELS: Final = 16
 # Three kilobytes a face.
 THUMBNAIL: Final = 88
-
-Jpegs = tuple[bytes, bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,11 @@ def embedded(storage: Storage, files: RecordFiles, network: Any, batch_size: int
 
     with track("evaluate", files.triplets, "triplets") as progress:
         for path in files.paths:
-            for triplet, jpegs in examples_of(storage, path):
+            for triplet, example in examples_of(storage, path):
                 found.triplets.append(triplet)
-                for face, jpeg in zip(triplet.faces, jpegs, strict=True):
+                for place, face in enumerate(triplet.faces):
                     if face not in found.pixels:
+                        jpeg = example.image(place)
                         waiting[face] = rgb = rgb_of(jpeg, files.image_size, path)
                         small = cv2.resize(rgb, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA)
                         found.pixels[face] = small.astype(np.uint8).ravel()
@@ -89,25 +89,26 @@ def thumbnail(jpeg: bytes, rgb: NDArray[np.uint8]) -> bytes:
     return bytes(cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1])
 
 
-def examples_of(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, Jpegs]]:
-    """Every triplet of a record file with its faces' JPEG bytes."""
+def examples_of(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, TripletReader]]:
+    """Every triplet of a record file, and the record that has its faces: most are known by then, and left in there.
+
+    Raises RunFailed, naming the file, for one that is spoiled.
+    """
     with storage.local_copy(path) as local, local.open("rb") as file:
         try:
             for payload in records.read_frames(file):
-                example: dict[str, Any] = dict(records.decode_example(payload))
-                a, b, c = (example[name][0].decode() for name in records.IMAGE_IDS)
-                one, two, three = (example[name][0] for name in records.IMAGES)
-                odd, kind = example[records.TRIPLET_CODE][0], example[records.TYPE][0]
-                yield EvalTriplet((a, b, c), odd, kind, tuple(example[records.RATING_ALL])), (one, two, three)
-        except (records.SpoiledRecord, ValueError, KeyError, IndexError) as error:
+                record = TripletReader(payload)
+                triplet = EvalTriplet(record.face_ids(), record.odd_one_out(), record.type(), record.votes())
+                yield triplet, record
+        except (records.SpoiledRecord, ValueError) as error:
             raise RunFailed(f"{path}: {error}; delete it and run the datagen step again") from None
 
 
 def rgb_of(jpeg: bytes, image_size: int, path: str) -> NDArray[np.uint8]:
     """A record's face, uint8 [size, size, 3]."""
-    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
+    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) if jpeg else None
     if pixels is None or pixels.shape != (image_size, image_size, 3):
         raise RunFailed(
             f"{path}: a face that is no JPEG of {image_size} pixels; delete it and run the datagen step again"
         )
-    return np.ascontiguousarray(pixels[:, :, ::-1])
+    return np.asarray(pixels, np.uint8)

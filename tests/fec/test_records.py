@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fec import records
-from fec.records import SpoiledRecord, TripletExample, Values
+from fec.records import SpoiledRecord, TripletExample, TripletReader, Values
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 FLOAT32 = st.floats(width=32, allow_nan=False)
@@ -35,6 +35,22 @@ def test_a_triplet_is_the_bytes_of_its_features(images: tuple[bytes, bytes, byte
     payload = TripletExample(images, ("0" * 16, "1" * 16, "é" * 65), 3, 2, votes).encode()
     assert payload == records.encode_example(records.decode_example(payload))
     assert records.decode_example(payload)["image/b"] == [images[1]]
+
+
+def test_a_triplet_is_read_in_part_as_in_full() -> None:
+    read = TripletReader(EXAMPLE.encode())
+    assert read.face_ids() == EXAMPLE.face_ids
+    assert tuple(map(read.image, range(3))) == EXAMPLE.images
+    assert (read.odd_one_out(), read.type(), read.votes()) == (EXAMPLE.odd_one_out, EXAMPLE.type, tuple(EXAMPLE.votes))
+
+
+@pytest.mark.parametrize("missing", [*records.IMAGE_IDS, records.TRIPLET_CODE, records.TYPE, records.RATING_ALL])
+def test_what_a_triplet_does_not_hold_is_an_error_to_ask_for(missing: str) -> None:
+    features = records.decode_example(EXAMPLE.encode())
+    # A value of another kind is as good as none.
+    read = TripletReader(records.encode_example(features | {missing: [0.5]}))
+    with pytest.raises(ValueError, match="a triplet without"):
+        read.face_ids(), read.odd_one_out(), read.type(), read.votes()
 
 
 def test_an_example_is_the_bytes_tensorflow_makes() -> None:
