@@ -257,7 +257,7 @@ def _write_collected(
     types = {"1": 0, "2": len(kept), "3": 0}
     images, all_faces = (len(one) for one in outcomes)
     verified = counts[1]["ok"]
-    of = Outcomes(*counts)
+    of = Outcomes(counts[0], counts[1])
     funnel = Funnel(
         images, counts[0]["fetched"], all_faces, verified, len(planned), len(kept), len(kept), 1, 0, types, of
     )

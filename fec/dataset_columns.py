@@ -17,6 +17,8 @@ IMAGES: Final[Mapping[str, str]] = {
     "finished_at": "when that was",
     "http_status": "of the last answer",
     "final_url": "where redirects led",
+    "archive": "the web archive it was looked for in when its host had it no more; null: in none",
+    "archive_outcome": "what came of that; fetched: it is the archive's",
     "sha256": "of the original's bytes, 64 hex digits; null unless it was fetched",
     "bytes": "length of the original",
 }

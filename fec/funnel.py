@@ -19,10 +19,14 @@ WHOLE: Final = {"fetched": "images", "faces_ok": "faces", "triplets_ok": "triple
 
 @dataclass(frozen=True)
 class Outcomes:
-    """How many images, and how many faces, came to each outcome (``fec.outcomes``)."""
+    """How many images, and how many faces, came to each outcome (``fec.outcomes``).
+
+    ``archived`` of the images that were fetched came from a web archive.
+    """
 
     images: Mapping[str, int]
     faces: Mapping[str, int]
+    archived: int = 0
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ from fec.storage import Storage
 
 # A bucket answers in 50-100 ms.
 _READERS: Final = 16
-_TRIED: Final = ("image_id", "outcome", "detail", "attempts", "finished_at", "http_status", "final_url", "sha256")
+_TRIED: Final = (
+    *("image_id", "outcome", "detail", "attempts", "finished_at", "http_status", "final_url", "sha256"),
+    *("archive", "archive_outcome", "archive_detail"),
+)
 _PLACE: Final = ("offset", "length")
 
 

@@ -11,7 +11,7 @@ from fec import identity, layout
 from fec.done import Done, finished, read_done, read_markers
 from fec.errors import RunFailed
 from fec.layout import Group
-from fec.outcomes import ImageOutcome
+from fec.outcomes import ARCHIVED, ImageOutcome
 from fec.presets import preset_named
 from fec.storage import Storage, open_storage
 
@@ -65,7 +65,8 @@ def run(parameters: Parameters) -> list[str]:
         from components.collect.work import Inputs, collect
 
         manifests = [done.digest for done in verified]
-        inputs = Inputs(manifests, evaluation, plan.counts["images"], _image_outcomes(tried), subset)
+        archived = sum(done.counts.get(ARCHIVED, 0) for done in tried)
+        inputs = Inputs(manifests, evaluation, plan.counts["images"], _image_outcomes(tried), subset, archived)
         done = collect(storage, parameters, inputs, fingerprint)
     collected = done.counts["records"]
     record_shards = preset.record_shards(split, collected, done.counts["record_shards"])

@@ -34,6 +34,7 @@ class Inputs:
 
     Digests of the faces' ``manifests``, a shard each, and of those of ``evaluation`` (None: not verified, or not to be
     looked at); how many ``images`` the plan has, and what became of them. ``subset``: only its triplets are kept.
+    ``archived`` of the images came from a web archive.
     """
 
     manifests: Sequence[str]
@@ -41,6 +42,7 @@ class Inputs:
     images: int
     image_outcomes: Mapping[str, int]
     subset: Subset | None = None
+    archived: int = 0
 
 
 def collect(storage: Storage, parameters: Parameters, inputs: Inputs, fingerprint: str) -> Done:
@@ -89,7 +91,7 @@ def funnel(selection: Selection, verified: VerifiedFaces, inputs: Inputs, again:
         record_shards=selection.record_shards,
         no_consensus=selection.undecided,
         types={str(kind): types[kind] for kind in (1, 2, 3)},
-        outcomes=Outcomes(dict(inputs.image_outcomes), dict(verified.outcomes)),
+        outcomes=Outcomes(dict(inputs.image_outcomes), dict(verified.outcomes), inputs.archived),
         repeated=again,
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fec import layout, tables
 from fec.layout import SPLITS
-from fec.outcomes import IMAGE_OUTCOMES, FaceOutcome, ImageOutcome, Kind
+from fec.outcomes import IMAGE_OUTCOMES, IN_ARCHIVES, FaceOutcome, ImageOutcome, Kind
 from fec.rows import FACE_COLUMNS
 from fec.storage import Storage
 from fec.whole_split import planned_images, tried_images, verified_faces
@@ -23,6 +23,8 @@ SHOWN_EXAMPLES: Final = 3
 # Details, URLs and hosts come from the network, and may be long.
 MAX_TEXT: Final = 160
 FETCHED: Final = "fetched"
+# What a web archive may bring back; the other causes are the names of options, and "later".
+ARCHIVE: Final = "archive"
 # The classes in which a host's pictures are drawn, in order.
 CLASSES: Final = (FETCHED, str(Kind.FINAL), str(Kind.OURS), str(Kind.TRANSIENT), str(Kind.NOT_ASKED))
 _CLASS: Final = {
@@ -123,7 +125,8 @@ def examples(lists: Mapping[str, Lists]) -> dict[str, list[Example]]:
 
 
 def remedies(lists: Mapping[str, Lists]) -> list[Remedy]:
-    """What could be brought back by what: a later run, another option, another threshold; the largest first.
+    """What could be brought back by what: a later run, another option, a web archive that nobody has asked, another
+    threshold; the largest first.
 
     Of a picture nobody has seen nobody knows whether its faces would be verified: the numbers are the most there
     could be.
@@ -133,6 +136,7 @@ def remedies(lists: Mapping[str, Lists]) -> list[Remedy]:
         cause = "later" if outcome.transient else meaning.depends_on
         if cause:
             causes.setdefault(cause, []).append(str(outcome))
+    causes[ARCHIVE] = sorted(IN_ARCHIVES)
     found = [_remedy(cause, tuple(outcomes), lists, of_images=True) for cause, outcomes in causes.items()]
     found.append(_remedy("min_confidence", (str(FaceOutcome.LOW_CONFIDENCE),), lists, of_images=False))
     return sorted((one for one in found if one.images or one.faces), key=lambda one: (-one.triplets, -one.faces))
@@ -169,6 +173,8 @@ def _of_image(row: Mapping[str, Any]) -> Example:
     seen = [row["detail"] or ""]
     if row["final_url"] and row["final_url"] != row["url"]:
         seen.append(f"sent on to {row['final_url']}")
+    if row["archive"]:
+        seen.append(f"in the archive: {row['archive_outcome']}")
     status = "" if row["http_status"] is None else str(row["http_status"])
     return Example(row["outcome"], bounded(row["url"]), status, bounded("; ".join(filter(None, seen))))
 
@@ -182,7 +188,10 @@ def _remedy(cause: str, outcomes: Sequence[str], lists: Mapping[str, Lists], *, 
     for one in lists.values():
         good = pc.equal(one.faces["outcome"], str(FaceOutcome.OK)).to_numpy()
         if of_images:
-            back = one.images.filter(pc.is_in(one.images["outcome"], value_set=wanted))["image_id"]
+            lost = pc.is_in(one.images["outcome"], value_set=wanted)
+            if cause == ARCHIVE:
+                lost = pc.and_(lost, pc.is_null(one.images["archive"]))
+            back = one.images.filter(lost)["image_id"]
             images += len(back)
             helped = pc.is_in(one.faces["image_id"], value_set=back).to_numpy() & ~good
         else:

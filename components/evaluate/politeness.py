@@ -40,11 +40,12 @@ def times(lists: Mapping[str, Lists]) -> Times:
     """The SHOWN_HOSTS hosts with the largest rates, and when the first and the last answer came.
 
     A picture counts once, when its last answer came: redirects, attempts before it and robots.txt are not in the
-    tables. What was asked of no host (an invalid URL, say) does not count.
+    tables. What was asked of no host (an invalid URL, say) does not count, nor what was asked of a web archive last.
     """
-    columns = ["host_key", "finished_at", "attempts", "outcome"]
+    columns = ["host_key", "finished_at", "attempts", "outcome", "archive"]
     images = pa.concat_tables([one.images.select(columns) for one in lists.values()])
-    asked = images.filter(pc.and_(pc.is_valid(images["finished_at"]), pc.greater(images["attempts"], 0)))
+    at_host = pc.and_(pc.is_null(images["archive"]), pc.greater(images["attempts"], 0))
+    asked = images.filter(pc.and_(pc.is_valid(images["finished_at"]), at_host))
     asked = asked.sort_by([("host_key", "ascending"), ("finished_at", "ascending")])
     if not len(asked):
         return Times("", "", ())

@@ -113,6 +113,7 @@ _CURES: Final = {
     "max_redirects": "a higher --set download.max_redirects",
     "allow_network": "--allow-network, where the network is yours",
     "robots": "permission of the hosts, and --set download.robots=ignore",
+    "archive": "--archive, the address of a web archive, where the terms allow it",
     "min_confidence": "a lower --min-confidence (see what the threshold costs)",
 }
 _NAMES: Final = {
@@ -208,6 +209,7 @@ def page(content: Content) -> str:
         series=charts.Series,
         accuracy_guides={"chance": CHANCE} | ({} if score.accuracy is None else {"eval, at the end": score.accuracy}),
         stages={split: _stages(content.funnels[split]) for split in SPLITS},
+        archived=[one.archived for one in outcomes],
         outcomes={
             "Images": _outcomes([one.images for one in outcomes]),
             "Faces": _outcomes([one.faces for one in outcomes]),

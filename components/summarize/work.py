@@ -12,7 +12,7 @@ from fec import layout
 from fec.done import Done, read_done, read_markers
 from fec.funnel import STAGES
 from fec.layout import SPLITS
-from fec.outcomes import FaceOutcome, ImageOutcome
+from fec.outcomes import ARCHIVED, FaceOutcome, ImageOutcome
 from fec.storage import Storage
 from fec.task_records import TaskRecord, last_attempts, read_records
 
@@ -130,6 +130,7 @@ def _split(storage: Storage, split: str) -> SplitStatus:
     funnel = {
         "images": plan.counts["images"],
         "fetched": images[ImageOutcome.FETCHED],
+        **({"from_an_archive": images[ARCHIVED]} if images[ARCHIVED] else {}),
         "faces": plan.counts["faces"],
         "faces_ok": faces[FaceOutcome.OK],
         "triplets": plan.counts["triplets"],

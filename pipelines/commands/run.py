@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from components.form import RunParameters, for_pipeline
+from components.options import checked
 from fec import command
 from fec.images import DATA_IMAGE, TRAIN_IMAGE, image
 from pipelines.graph import stages
@@ -18,6 +19,7 @@ from pipelines.local.recipes import Recipe
 
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."
 
+ARCHIVE_HELP = "look in a web archive for pictures that are gone, as https://web.archive.org/web/2018id_/{url}"
 
 # The options in the order in which one asks for them; a test holds that none is left out.
 GROUPS = {
@@ -38,7 +40,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a recipe such as configs/cpu-tiny.toml, {step: {option: value}} in TOML or JSON; what follows counts",
     )
     for title, names in GROUPS.items():
-        command.add_options(parser.add_argument_group(title), RunParameters, names)
+        group = parser.add_argument_group(title)
+        command.add_options(group, RunParameters, names)
+        if title == "fetching":
+            group.add_argument("--archive", default="", metavar="ADDRESS", help=ARCHIVE_HELP)
     running = parser.add_argument_group("the run")
     running.add_argument(
         "--subset", default="", metavar="FILE", help="train and evaluate on the triplets of a list of fec subset only"
@@ -69,7 +74,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    parameters = _held_to(options.subset, command.parameters_from(RunParameters, options))
+    parameters = command.parameters_from(RunParameters, options)
+    parameters = _with_archive(options.archive, _held_to(options.subset, parameters))
     data_image = options.data_image
     if data_image == DATA_IMAGE and "faced" in parameters.detector.split("+"):
         data_image = image("data-faced")
@@ -90,6 +96,14 @@ def _held_to(subset: str, parameters: RunParameters) -> RunParameters:
     place = str(Path(subset).absolute()) if is_local(subset) else subset
     collect = {**parameters.options.get("collect", {}), "subset": place}
     return dataclasses.replace(parameters, options={**parameters.options, "collect": collect})
+
+
+def _with_archive(address: str, parameters: RunParameters) -> RunParameters:
+    """The same with the web archive at ``address``, if there is one, as an option of download."""
+    if not address:
+        return parameters
+    download = {**parameters.options.get("download", {}), "archive": address}
+    return dataclasses.replace(parameters, options=checked({**parameters.options, "download": download}))
 
 
 def finish(

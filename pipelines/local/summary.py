@@ -51,6 +51,8 @@ class Summary:
         funnels = self.funnels.values()
         lines = ["", _row("", self.funnels)]
         lines += [_row(name.replace("_", " "), [_count(funnel.stages, name) for funnel in funnels]) for name in STAGES]
+        archived = [funnel.outcomes.archived for funnel in funnels]
+        lines += [_row("from an archive", map("{:,}".format, archived))] if any(archived) else []
         lines += _lost("images", [funnel.outcomes.images for funnel in funnels], ImageOutcome.FETCHED)
         lines += _lost("faces", [funnel.outcomes.faces for funnel in funnels], FaceOutcome.OK)
         accuracy = [f"{name.replace('_', ' ')} {_percent(value)}" for name, value in self.triplet_accuracy.items()]

@@ -20,6 +20,12 @@ def test_it_comes_back(tmp_path: Path) -> None:
     assert read_funnel(storage, "train") == FUNNEL
 
 
+def test_one_from_before_archives_were_asked_has_none_of_their_pictures() -> None:
+    value = asdict(FUNNEL)
+    del value["outcomes"]["archived"]
+    assert Funnel.parse(json.dumps(value).encode()) == FUNNEL
+
+
 def test_its_stages_are_in_the_order_of_the_work() -> None:
     assert list(FUNNEL.stages.items()) == list(zip(STAGES, (9, 8, 7, 6, 5, 4, 3), strict=True))
     assert FUNNEL.counts == FUNNEL.stages | {"record_shards": 2, "no_consensus": 1}

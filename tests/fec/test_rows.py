@@ -94,8 +94,8 @@ def test_a_column_is_as_its_field_says() -> None:
         (CollectedFace, "face_id image_id shard crop_name crop_sha256 confidence detector"),
         (
             SegmentRow,
-            "image_id url outcome detail attempts finished_at http_status final_url headers cause archive archive_outcome "
-            "archive_detail offset length sha256",
+            "image_id url outcome detail attempts finished_at http_status final_url headers cause archive "
+            "archive_outcome archive_detail offset length sha256",
         ),
         (
             VerifiedFace,

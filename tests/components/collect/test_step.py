@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_a_triplet_survives_with_its_three_faces_and_a_consensus(tmp_path: Path)
     assert counts["outcomes"] == {
         "images": {"fetched": 3, "gone": 1},
         "faces": {"low_confidence": 1, "no_image": 2, "ok": 5},
+        "archived": 0,
     }
     assert pq.read_schema(tmp_path / "collect/train/triplets.parquet").equals(tables.schema(CollectedTriplet))
     assert pq.read_schema(tmp_path / "collect/train/faces.parquet").equals(tables.schema(CollectedFace))
@@ -143,6 +145,16 @@ def test_images_lost_otherwise_change_the_funnel_and_not_the_digest(tmp_path: Pa
         digests.append((done.digest, done.details["funnel_sha256"]))
     assert digests[0][0] == digests[1][0]
     assert digests[0][1] != digests[1][1]
+
+
+def test_the_funnel_says_how_many_images_came_from_an_archive(tmp_path: Path) -> None:
+    write(tmp_path, Scene.of(50))
+    storage = open_storage(str(tmp_path))
+    done = read_done(storage, layout.images_dir("train", 0))
+    assert done is not None
+    write_done(storage, layout.images_dir("train", 0), replace(done, counts={**done.counts, "archived": 3}))
+    run(parameters(tmp_path))
+    assert funnel(tmp_path)["outcomes"]["archived"] == 3  # type: ignore[index]
 
 
 def test_nothing_left_is_said_with_the_reasons(tmp_path: Path) -> None:

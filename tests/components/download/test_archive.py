@@ -20,6 +20,7 @@ from fec.errors import ConfigurationError
 from fec.outcomes import ImageOutcome
 from fec.segments import StoredImage, read_original
 from fec.storage import open_storage
+from fec.whole_split import planned_images, tried_images
 from tests.components.download.site import (
     HOSTS,
     JPEG,
@@ -117,6 +118,17 @@ def test_what_is_no_picture_leaves_the_hosts_word_as_it_was(
     assert (image.outcome, image.detail, image.http_status) == (GONE, "404 Not Found", 404)
     assert image.archive_outcome == outcome
     assert marker(tmp_path).counts == {"images": 1, "transient": 0, "gone": 1}
+
+
+def test_the_tables_of_a_split_say_what_came_from_where(site: Site, tmp_path: Path) -> None:
+    plan(tmp_path, [archived(site, "/there", answer()), archived(site, "/not", NOT_FOUND)])
+    run(with_archive(tmp_path, site))
+    storage = open_storage(str(tmp_path))
+    images = planned_images(storage, "train", tried_images(storage)).to_pylist()
+    said = {
+        row["url"].rpartition("/")[2]: (row["outcome"], row["archive_outcome"], row["http_status"]) for row in images
+    }
+    assert said == {"there": ("fetched", "fetched", 200), "not": ("gone", "gone", 404)}
 
 
 def test_only_what_is_lost_for_good_is_looked_for(site: Site, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from components.evaluate import losses
@@ -17,6 +19,7 @@ from components.evaluate.politeness import largest_rate, times
 from fec import layout, tables
 from fec.funnel import read_funnel
 from fec.layout import EVAL, SPLITS
+from fec.outcomes import IN_ARCHIVES
 from fec.record_files import record_files
 from fec.rows import PlannedTriplet, VerifiedFace
 from fec.storage import Storage, open_storage
@@ -84,6 +87,25 @@ def test_what_another_run_would_bring_back_is_what_misses_nothing_else(
     later = next(remedy for remedy in losses.remedies(lists) if remedy.cause == "later")
     assert later.triplets == expected > 0
     assert set(later.outcomes) == {"server_error", "connection_failed"}
+
+
+def test_an_archive_may_bring_back_what_is_lost_for_good_and_was_not_looked_for(
+    storage: Storage, lists: dict[str, Lists]
+) -> None:
+    outcomes = [read_funnel(storage, split).outcomes.images for split in SPLITS]
+    lost = sum(counts.get(name, 0) for counts in outcomes for name in IN_ARCHIVES)
+    [remedy] = [remedy for remedy in losses.remedies(lists) if remedy.cause == "archive"]
+    assert remedy.images == lost > 0
+    looked = {name: replace(one, images=_looked_for(one.images)) for name, one in lists.items()}
+    assert "archive" not in {remedy.cause for remedy in losses.remedies(looked)}
+    assert losses.examples(looked)["gone"][0].seen.endswith("in the archive: gone")
+
+
+def _looked_for(images: pa.Table) -> pa.Table:
+    for name, value in (("archive", "http://127.0.0.1/{url}"), ("archive_outcome", "gone")):
+        place = images.schema.get_field_index(name)
+        images = images.set_column(place, name, pa.array([value] * len(images)))
+    return images
 
 
 def test_a_photograph_in_both_splits_is_a_leak_whatever_its_url(storage: Storage, lists: dict[str, Lists]) -> None:

@@ -99,6 +99,15 @@ def test_a_collapsed_network_scores_exactly_nothing(finished_root: Path, batch_s
     assert set(metrics["right"].values()) == {0}
 
 
+def test_what_came_from_an_archive_is_marked() -> None:
+    plain = content("plain")
+    funnel = plain.funnels["train"]
+    archived = replace(funnel, outcomes=replace(funnel.outcomes, archived=2))
+    assert "from a web archive" not in report.page(plain)
+    text = report.page(replace(plain, funnels={**plain.funnels, "train": archived}))
+    assert "since their hosts have them no more: 2 of train, 0 of eval." in text
+
+
 @pytest.mark.parametrize(
     ("shared", "said", "unsaid"),
     [

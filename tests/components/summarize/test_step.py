@@ -10,6 +10,7 @@ from kfp import dsl
 
 from components.summarize.component import summarize
 from components.summarize.step import Parameters, run
+from components.summarize.work import split_statuses
 from fec import layout
 from fec.done import Done, write_done
 from fec.errors import ConfigurationError, RunFailed
@@ -29,6 +30,11 @@ def failed(tmp_path: Path) -> Path:
     mark(root, "images/train/0", "download", {"images": 5, "fetched": 3, "gone": 2})
     mark(root, "train/0", "faces", {"faces": 6, "ok": 2, "no_face": 1, "no_image": 3})
     return root
+
+
+def test_what_came_from_an_archive_is_in_the_funnel(failed: Path) -> None:
+    mark(failed, "images/train/1", "download", {"images": 5, "fetched": 5, "archived": 2})
+    assert split_statuses(open_storage(str(failed)))["train"].funnel["from_an_archive"] == 2
 
 
 def final_status(state: str, error: str = "") -> dsl.PipelineTaskFinalStatus:

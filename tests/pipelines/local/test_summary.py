@@ -1,6 +1,7 @@
 """What a finished run says of itself."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def finished(tmp_path: Path, pixel_baseline: float | None) -> Summary:
 @pytest.fixture
 def summary(tmp_path: Path) -> Summary:
     return finished(tmp_path, 42 / 43)
+
+
+def test_what_came_from_an_archive_is_said(summary: Summary) -> None:
+    assert "\nfrom an archive" not in summary.as_text()
+    train = summary.funnels["train"]
+    archived = replace(train, outcomes=replace(train.outcomes, archived=7))
+    text = replace(summary, funnels={**summary.funnels, "train": archived}).as_text()
+    assert "\nfrom an archive                        7               0\n" in text
 
 
 def test_json_has_exactly_what_programs_were_promised(summary: Summary, tmp_path: Path) -> None:
