@@ -45,7 +45,7 @@ USES = 9.6
 class ThreeCalls(Triplets):
     """The network called for each of the three faces: what is compared with one call."""
 
-    def call(self, faces: Any, training: bool = False) -> Any:
+    def call(self, faces: Any, places: Any = None, training: bool = False) -> Any:
         return keras.ops.stack([self.network(faces[:, place], training=training) for place in range(3)], axis=1)
 
 

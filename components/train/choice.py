@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from components.train.parameters import AUTO, Parameters
+from components.train.parameters import AUTO, SHARED, Parameters
 
 # Up to so many faces a set counts as small.
 FEW_FACES: Final = 6_000
@@ -38,13 +38,15 @@ class Chosen:
     warmup_steps: int
     augmentation: str
     pixels: int
+    faces_per_batch: int
     why: str
 
 
 def choose(p: Parameters, triplets: int, faces: int, image_size: int, *, accelerated: bool) -> Chosen:
     """What to do with ``triplets`` of ``faces`` different faces of ``image_size`` pixels; what ``p`` says counts."""
     small = faces <= FEW_FACES
-    pixels = p.batch_size * 3 * image_size**2
+    embedded = faces_per_batch(p)
+    pixels = embedded * image_size**2
     if p.steps:
         steps = p.steps
     elif p.epochs:
@@ -60,7 +62,14 @@ def choose(p: Parameters, triplets: int, faces: int, image_size: int, *, acceler
     size = "over-fits" if small else "under-fits"
     many = "at most" if small else "more than"
     why = f"{triplets:,} triplets of {faces:,} faces ({many} {FEW_FACES:,}: a set that a network {size})"
-    return Chosen(steps, rate, min(warmup, steps - 1), augmentation, steps * pixels, why)
+    return Chosen(steps, rate, min(warmup, steps - 1), augmentation, steps * pixels, embedded, why)
+
+
+def faces_per_batch(p: Parameters) -> int:
+    """How many faces a step embeds: three a triplet, or what shared batches are given."""
+    if p.batches != SHARED:
+        return 3 * p.batch_size
+    return p.faces_per_batch or max(3, -(-3 * p.batch_size // 2))
 
 
 def _length(p: Parameters, triplets: int, small: bool, pixels: int | None) -> int:

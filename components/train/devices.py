@@ -13,7 +13,8 @@ from typing import Any, Final
 import keras
 import tensorflow as tf
 
-from components.train.parameters import AUTO, JAX, TENSORFLOW, Parameters
+from components.train.choice import faces_per_batch
+from components.train.parameters import AUTO, JAX, SHARED, TENSORFLOW, Parameters
 from fec.errors import ConfigurationError
 
 # What a container with an accelerator in it has; TensorFlow may be unable to use it all the same.
@@ -95,12 +96,21 @@ def devices(p: Parameters, folder: Path = Path("/dev"), environment: Mapping[str
 
 
 def refuse_unshared(p: Parameters, on: Devices) -> None:
-    """Raise ConfigurationError for a batch that several hosts, or the devices of JAX, cannot share out evenly."""
-    if (on.hosts.count > 1 or on.backend == JAX) and p.batch_size % on.replicas:
-        whole = -(-p.batch_size // on.replicas) * on.replicas
-        raise ConfigurationError(
-            f"--batch-size {p.batch_size}: {on.replicas} devices cannot share it; give a multiple, such as {whole}"
-        )
+    """Raise ConfigurationError for a batch that several hosts, or the devices of JAX, cannot share out evenly.
+
+    One of shared faces no devices can.
+    """
+    if on.hosts.count == 1 and on.backend != JAX and p.batches != SHARED:
+        return
+    numbers = {"batch-size": p.batch_size}
+    if p.batches == SHARED:
+        numbers["faces-per-batch"] = faces_per_batch(p)
+    for option, number in numbers.items():
+        if number % on.replicas:
+            whole = -(-number // on.replicas) * on.replicas
+            raise ConfigurationError(
+                f"--{option} {number}: {on.replicas} devices cannot share it; give a multiple, such as {whole}"
+            )
 
 
 def _by_tensorflow(p: Parameters, hosts: Hosts, addresses: tuple[str, ...]) -> Devices:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from components.train.augmentation import STRENGTHS, augmented
 from components.train.devices import ALONE, Devices, Hosts
 from components.train.examples import Examples
 from components.train.parameters import JAX
+from components.train.sharing import shared_batches
 from fec.errors import RunFailed
 
 # Faces are decoded once and for all if their pixels take no more than this, else whenever they are used.
@@ -87,18 +89,65 @@ def batches(
     return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def over_devices(made: Callable[[Hosts], Any], on: Devices) -> Any:
-    """The data set that ``made`` gives for a host, each of its batches spread over the devices there."""
+def batches_of_shared_faces(
+    examples: Examples,
+    faces: Faces,
+    order: NDArray[np.int32],
+    faces_per_batch: int,
+    augmentation: str,
+    seed: int,
+    first_step: int = 0,
+    hosts: Hosts = ALONE,
+) -> Any:
+    """A ``tf.data.Dataset`` of (faces float32 0..255 [faces_per_batch, size, size, 3], places int32 [batch, 3] of the
+    triplets' faces in all of these, labels int32 [batch, 5]).
+
+    The rows ``order`` of ``examples`` are regrouped so that they share faces (``components.train.sharing``). All else
+    is as in ``batches``; the first ``first_step`` are grouped again, but their faces are not read.
+    """
+    strength = STRENGTHS[augmentation]
+    steps, batch_size = order.shape
+    here = slice(*(number * faces_per_batch // hosts.count for number in (hosts.number, hosts.number + 1)))
+    rows_here = slice(*(number * batch_size // hosts.count for number in (hosts.number, hosts.number + 1)))
+
+    def numbers() -> Iterator[tuple[int, Any, Any, Any]]:
+        grouped = shared_batches(examples.faces, map(int, order.flat), batch_size, faces_per_batch)
+        for step, batch in enumerate(islice(grouped, first_step, steps), first_step):
+            yield step, batch.faces[here], batch.places[rows_here], examples.labels[batch.rows[rows_here]]
+
+    def pixels(step: Any, of_faces: Any, places: Any, labels: Any) -> tuple[Any, Any, Any]:
+        changed = faces[of_faces]
+        if strength is not None:
+            of_step = tf.stack([tf.constant(seed, tf.int64), step])
+            changed = augmented(changed, strength, of_step, here.start, faces_per_batch)
+        return tf.ensure_shape(changed, [here.stop - here.start, *changed.shape[1:]]), places, labels
+
+    share = rows_here.stop - rows_here.start
+    specs = [
+        tf.TensorSpec([], tf.int64),
+        *(tf.TensorSpec(shape, tf.int32) for shape in ([here.stop - here.start], [share, 3], [share, 5])),
+    ]
+    made = tf.data.Dataset.from_generator(numbers, output_signature=tuple(specs))
+    return made.map(pixels, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def over_devices(made: Callable[[Hosts], Any], on: Devices, *, shared: bool = False) -> Any:
+    """The data set that ``made`` gives for a host, each of its batches spread over the devices there.
+
+    ``shared``: its batches are of shared faces, whose parts TensorFlow does not know to spread evenly.
+    """
     if on.backend == JAX or on.replicas == 1:
         return made(ALONE)
-    if on.hosts.count == 1:
+    if on.hosts.count == 1 and not shared:
         return on.spread.experimental_distribute_dataset(made(ALONE))
 
     def of_host(context: Any) -> Any:
         # A batch for each device, one after the other.
         here = context.num_replicas_in_sync // context.num_input_pipelines
-        data = made(on.hosts)
-        share = int(data.element_spec[1].shape[0]) // here
-        return data.unbatch().batch(share, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+        def parts(*batch: Any) -> tuple[Any, ...]:
+            return tuple(tf.reshape(part, [here, part.shape[0] // here, *part.shape[1:]]) for part in batch)
+
+        return made(on.hosts).map(parts).unbatch().prefetch(tf.data.AUTOTUNE)
 
     return on.spread.distribute_datasets_from_function(of_host)

@@ -31,22 +31,23 @@ class JaxStepper:
             [list(part) for part in self._variables],
         )
 
-        def loss_of(weights: Any, fixed: Any, faces: Any, labels: Any) -> Any:
-            embeddings, fixed = triplets.stateless_call(weights, fixed, faces, training=True)
+        def loss_of(weights: Any, fixed: Any, faces: Any, *places_and_labels: Any) -> Any:
+            *places, labels = places_and_labels
+            embeddings, fixed = triplets.stateless_call(weights, fixed, faces, *places, training=True)
             figures = batch_figures(p, embeddings, labels)
             return figures[0], (fixed, figures)
 
-        def step(state: Any, faces: Any, labels: Any) -> Any:
+        def step(state: Any, *batch: Any) -> Any:
             weights, fixed, of_optimizer = state
-            (_, (fixed, figures)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights, fixed, faces, labels)
+            (_, (fixed, figures)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights, fixed, *batch)
             weights, of_optimizer = triplets.optimizer.stateless_apply(of_optimizer, gradients, weights)
             return [list(weights), list(fixed), list(of_optimizer)], jax.numpy.stack(figures)
 
         self._step = jax.jit(step, donate_argnums=0)
 
-    def __call__(self, faces: Any, labels: Any) -> Any:
-        batch = (jax.device_put(np.asarray(part), self._batch) for part in (faces, labels))
-        self._state, figures = self._step(self._state, *batch)
+    def __call__(self, *batch: Any) -> Any:
+        placed = (jax.device_put(np.asarray(part), self._batch) for part in batch)
+        self._state, figures = self._step(self._state, *placed)
         return figures
 
     def settle(self) -> None:

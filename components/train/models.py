@@ -120,7 +120,10 @@ class Triplets(keras.Model):  # type: ignore[misc]
         super().__init__(name="triplets")
         self.network = network
 
-    def call(self, faces: Any, training: bool = False) -> Any:
+    def call(self, faces: Any, places: Any = None, training: bool = False) -> Any:
+        """With ``places`` int [batch, 3], the faces are [n, size, size, 3]; these say which of them a triplet has."""
+        if places is not None:
+            return keras.ops.take(self.network(faces, training=training), places, axis=0)
         shape = keras.ops.shape(faces)
         flat = keras.ops.reshape(faces, (-1, *faces.shape[2:]))
         return keras.ops.reshape(self.network(flat, training=training), (shape[0], 3, self.network.output_shape[-1]))

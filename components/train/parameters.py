@@ -18,6 +18,8 @@ BACKBONES: Final = {"fecnet": "ResNet50"}
 IMAGE_SIZES: Final = {"fecnet": 224}
 AUTO: Final = "auto"
 AUGMENTATIONS: Final = ("none", "light", "strong")
+PLAIN: Final = "plain"
+SHARED: Final = "shared"
 OPTIMIZERS: Final = ("adam", "sgd")
 MARGIN: Final = "margin"
 LIKELIHOOD: Final = "likelihood"
@@ -38,6 +40,16 @@ class Parameters(StepParameters, step="train", version=VERSION):
         "batches to train on; 0: by the epochs, or by the triplets and the device", default=0, at_least=0, promoted=True
     )
     batch_size: int = parameter("triplets in a batch, over all devices", default=30, at_least=1, promoted=True)
+    batches: str = parameter(
+        "plain: triplets as they come; shared: such as have faces in common, each face of which is embedded once",
+        default=PLAIN,
+        choices=(PLAIN, SHARED),
+    )
+    faces_per_batch: int = parameter(
+        "of shared batches: faces embedded a step, over all devices; 0: one and a half a triplet",
+        default=0,
+        at_least=0,
+    )
     learning_rate: float = parameter(
         "at its highest; it falls to zero along a cosine; 0: by the set's size", default=0.0, at_least=0, promoted=True
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.train.backend import take
-from components.train.parameters import BACKBONES, IMAGE_SIZES, Parameters
+from components.train.parameters import BACKBONES, IMAGE_SIZES, SHARED, Parameters
 from components.train.weights import fetched
 from fec import identity, layout
 from fec.done import finished
@@ -28,6 +28,7 @@ def run(parameters: Parameters) -> str:
     storage = open_storage(p.root)
     records = record_files(storage, TRAIN)
     _check_network(p, records.image_size)
+    _check_batches(p)
     with fetched(p.backbone_weights) as weights:
         inputs: dict[str, Any] = {"records": list(records.digests), **p.settings}
         if weights is not None:
@@ -54,3 +55,18 @@ def _check_network(p: Parameters, image_size: int) -> None:
     if asked and p.model not in BACKBONES:
         option = asked[0].replace("_", "-")
         raise ConfigurationError(f"--{option}: model {p.model} has no backbone; {', '.join(BACKBONES)} has")
+
+
+def _check_batches(p: Parameters) -> None:
+    """Raises ConfigurationError for a number of faces that no batch could have."""
+    if not p.faces_per_batch:
+        return
+    if p.batches != SHARED:
+        raise ConfigurationError(
+            f"--faces-per-batch {p.faces_per_batch}: that is of --batches {SHARED}, which is not asked for"
+        )
+    if not 3 <= p.faces_per_batch <= 3 * p.batch_size:
+        raise ConfigurationError(
+            f"--faces-per-batch {p.faces_per_batch}: {p.batch_size} triplets have between 3 and "
+            f"{3 * p.batch_size} faces"
+        )

@@ -15,11 +15,12 @@ from components.train.parameters import JAX, Parameters
 class Stepper(Protocol):
     """Trains one step a call.
 
-    Takes a batch as ``components.train.input_pipeline`` gives it, and gives its mean loss, its strict accuracy and
-    the share of active triplets as one array [3], for which nobody has to wait.
+    Takes a batch as ``components.train.input_pipeline`` gives it: faces and labels, or shared faces, places and labels.
+    Gives its mean loss, its strict accuracy and the share of active triplets as one array [3], for which nobody has to
+    wait.
     """
 
-    def __call__(self, faces: Any, labels: Any) -> Any: ...
+    def __call__(self, *batch: Any) -> Any: ...
 
     def settle(self) -> None:
         """Put what was learned into the network and its optimizer, if it is not there."""
@@ -37,23 +38,33 @@ def stepper(triplets: Triplets, p: Parameters, on: Devices) -> Stepper:
 class _TensorFlowStepper:
     def __init__(self, triplets: Triplets, p: Parameters, strategy: Any) -> None:
         trained = triplets.trainable_variables
+        several = strategy.num_replicas_in_sync > 1
 
-        def replica(faces: Any, labels: Any) -> Any:
+        def embeddings_of(faces: Any, places: Any = None) -> Any:
+            if places is None:
+                return triplets(faces, training=True)
+            embedded = triplets.network(faces, training=True)
+            if several:
+                # A triplet of one device has faces that another embeds; gradients go back the same way.
+                embedded = tf.distribute.get_replica_context().all_gather(embedded, axis=0)
+            # Whose gradient is no list of rows, which cannot be gathered from all devices.
+            return tf.gather_nd(embedded, places[:, :, None])
+
+        def replica(*batch: Any) -> Any:
             with tf.GradientTape() as tape:
-                embeddings = triplets(faces, training=True)
-                figures = batch_figures(p, embeddings, labels)
+                figures = batch_figures(p, embeddings_of(*batch[:-1]), batch[-1])
             # Gradients of the devices are added up: a share of the whole batch each.
             triplets.optimizer.apply(tape.gradient(figures[0], trained), trained)
             return tf.stack(figures)
 
         @tf.function(jit_compile=False)  # type: ignore[untyped-decorator]
-        def step(faces: Any, labels: Any) -> Any:
-            return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, (faces, labels)), axis=None)
+        def step(*batch: Any) -> Any:
+            return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, batch), axis=None)
 
         self._step = step
 
-    def __call__(self, faces: Any, labels: Any) -> Any:
-        return self._step(faces, labels)
+    def __call__(self, *batch: Any) -> Any:
+        return self._step(*batch)
 
     def settle(self) -> None:
         """The variables are the network's own."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from components.train.parameters import AUTO, BACKBONES, BFLOAT16, FLOAT32, Parameters
+from components.train.parameters import AUTO, BACKBONES, BFLOAT16, FLOAT32, SHARED, Parameters
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -25,7 +25,7 @@ from components.train.devices import Devices, devices
 from components.train.examples import Examples, read_examples
 from components.train.fitting import Fitting, HeldOut, compiled
 from components.train.held_out import Parts, divide, owners_of
-from components.train.input_pipeline import Faces, batches, over_devices
+from components.train.input_pipeline import Faces, batches, batches_of_shared_faces, over_devices
 from components.train.models import Shape, Triplets, network_of
 from components.train.sampling import order
 from components.train.weights import Weights
@@ -100,6 +100,15 @@ def _fed(
     """The batches to train on, from ``first_step`` on, spread over the devices."""
     drawn = order(examples.labels[parts.train, 1], chosen.steps, p.batch_size, p.balance_cap, p.seed)
     rows = parts.train[drawn].astype(np.int32)
+    if p.batches == SHARED:
+        per_batch = chosen.faces_per_batch
+        return over_devices(
+            lambda hosts: batches_of_shared_faces(
+                examples, faces, rows, per_batch, chosen.augmentation, p.seed, first_step, hosts
+            ),
+            on,
+            shared=True,
+        )
     return over_devices(
         lambda hosts: batches(examples, faces, rows, chosen.augmentation, p.seed, first_step, hosts), on
     )
@@ -131,8 +140,11 @@ def _said(p: Parameters, chosen: Chosen, parts: Parts) -> str:
         if len(parts.held_out)
         else "none held out: too few share no face, photograph or account with the rest"
     )
+    batches = (
+        f"{p.batch_size} triplets that share {chosen.faces_per_batch} faces" if p.batches == SHARED else p.batch_size
+    )
     return (
-        f"{chosen.why}: {chosen.steps:,} steps of {p.batch_size}, learning rate {chosen.learning_rate:g} after "
+        f"{chosen.why}: {chosen.steps:,} steps of {batches}, learning rate {chosen.learning_rate:g} after "
         f"{chosen.warmup_steps} steps of warm-up, augmentation {chosen.augmentation}, "
         f"{chosen.pixels / 1e6:,.0f} million pixels in all; {apart}"
     )

@@ -29,6 +29,7 @@ TWO_DEVICES = "import tensorflow as tf; tf.config.set_logical_device_configurati
 MAIN = "import sys; from fec.command import main; from components.train.step import Parameters, run;"
 MAIN += "main(Parameters, run, 'train', '', sys.argv[1:])"
 # How a training is spread: what is run before it, its options, its environment.
+SHARED = ("--batches", "shared", "--faces-per-batch", "12")
 WAYS: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
     "one device": ("", (), {}),
     "two devices": (TWO_DEVICES, ("--device-count", "2"), {}),
@@ -38,6 +39,9 @@ WAYS: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
         ("--backend", "jax", "--device-count", "2"),
         {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
     ),
+    "shared faces": ("", SHARED, {}),
+    "shared faces, two devices": (TWO_DEVICES, (*SHARED, "--device-count", "2"), {}),
+    "shared faces by JAX": ("", (*SHARED, "--backend", "jax"), {}),
 }
 
 
@@ -111,7 +115,14 @@ def test_killed_and_told_to_end_a_training_ends_in_the_same_bytes(
         assert ours.read_bytes() == theirs.read_bytes(), name
 
 
-@pytest.mark.parametrize(("way", "spread"), [("one device", "two devices"), ("JAX", "JAX, two devices")])
+@pytest.mark.parametrize(
+    ("way", "spread"),
+    [
+        ("one device", "two devices"),
+        ("JAX", "JAX, two devices"),
+        ("shared faces", "shared faces, two devices"),
+    ],
+)
 def test_however_it_is_spread_a_training_has_one_curve(whole: dict[str, Path], way: str, spread: str) -> None:
     one, other = curve(whole[way]), curve(whole[spread])
     assert other[:2] == pytest.approx(one[:2], abs=0.01)

@@ -31,7 +31,7 @@ import sys, json
 from components.train.backend import take
 take(sys.argv[2])
 import numpy as np, tensorflow as tf
-if sys.argv[1:] == ["2", "tensorflow"]:
+if sys.argv[1:3] == ["2", "tensorflow"]:
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
@@ -42,7 +42,10 @@ from components.train.input_pipeline import over_devices
 from components.train.steps import stepper
 from components.train.models import Shape
 from components.train.parameters import Parameters
-p = Parameters(root="", steps=4, batch_size=8, device="cpu", device_count=int(sys.argv[1]), backend=sys.argv[2])
+shared = sys.argv[3] == "shared"
+asked = dict(batches="shared", faces_per_batch=12) if shared else {}
+count, backend = int(sys.argv[1]), sys.argv[2]
+p = Parameters(root="", steps=4, batch_size=8, device="cpu", device_count=count, backend=backend, **asked)
 on = devices(p)
 with on.scope():
     model = compiled(p, choose(p, 100, 100, 16, accelerated=False), Shape(16, synchronized=on.synchronized))
@@ -52,17 +55,22 @@ weights = model.network.get_weights()
 model.network.set_weights([chance.normal(0, 0.1, w.shape) if w.ndim > 1 else w for w in weights])
 faces = chance.uniform(0, 255, (32, 3, 16, 16, 3)).astype(np.float32)
 labels = np.tile(np.array([[1, 2, 4, 1, 1]], np.int32), (32, 1))
-data = over_devices(lambda _: tf.data.Dataset.from_tensor_slices((faces, labels)).batch(8), on)
+parts = (faces, labels)
+if shared:
+    places = np.stack([chance.choice(12, 3, replace=False) for _ in range(32)]).astype(np.int32)
+    parts = (faces[:16].reshape(4, 12, 16, 16, 3), places.reshape(4, 8, 3), labels.reshape(4, 8, 5))
+batches = tf.data.Dataset.from_tensor_slices(parts)
+data = over_devices(lambda _: batches if shared else batches.batch(8), on, shared=shared)
 step = stepper(model, p, on)
 print(json.dumps([np.asarray(step(*batch)).tolist() for batch in data]))
 """
 
 
-def curve(count: int, backend: str = "tensorflow") -> list[list[float]]:
+def curve(count: int, backend: str = "tensorflow", batches: str = "plain") -> list[list[float]]:
     """Loss and accuracy of four steps on ``count`` logical devices."""
     flags = f"--xla_force_host_platform_device_count={count}"
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "XLA_FLAGS": flags}
-    command = [sys.executable, "-c", CURVE, str(count), backend]
+    command = [sys.executable, "-c", CURVE, str(count), backend, batches]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return list(json.loads(done.stdout))
@@ -81,6 +89,15 @@ def test_two_devices_learn_what_one_does(of_one: list[list[float]], backend: str
     assert len(of_one) == 4
     for ours, theirs in zip(of_one, two, strict=True):
         assert ours == pytest.approx(theirs, abs=2e-3)
+
+
+@pytest.mark.slow
+def test_two_devices_learn_what_one_does_of_shared_faces() -> None:
+    one = curve(1, batches="shared")
+    assert len(one) == 4
+    for backend in ("tensorflow", "jax"):
+        for ours, theirs in zip(one, curve(2, backend, "shared"), strict=True):
+            assert ours == pytest.approx(theirs, abs=2e-3), backend
 
 
 @pytest.mark.parametrize(("file", "what"), [("nvidia0", "1 GPU"), ("accel0", "1 TPU")])
