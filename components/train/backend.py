@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 
@@ -18,3 +19,9 @@ def take(backend: str) -> None:
         if module in (TENSORFLOW, backend) and importlib.util.find_spec(module) is None:
             raise ConfigurationError(f"{called} is not installed: pip install 'fec[{extra}]'")
     os.environ["KERAS_BACKEND"] = backend
+
+
+def versions(backend: str) -> dict[str, str]:
+    """Of the libraries that a model is made with, by name."""
+    modules = (TENSORFLOW, "keras", *({backend} - {TENSORFLOW}))
+    return {module: str(importlib.import_module(module).__version__) for module in modules}

@@ -58,14 +58,22 @@ def fecnet(shape: Shape) -> keras.Model:
 
     A 1x1 convolution of 512, a dense block of 5 layers that each add 64, the average, 512 numbers, and the embedding.
     The paper's backbone is FaceNet's NN2 up to inception 4e, which is no public Keras network.
+
+    What could be read here of the paper is others' descriptions: they tell the sizes above, but not those of the dense
+    layers' convolutions. A layer is therefore as in the paper that dense blocks come from (Huang et al., Densely
+    Connected Convolutional Networks, CVPR 2017, section 3): normalisation, ReLU, 3x3 convolution; and normalisation and
+    ReLU behind the block. Of two public re-implementations one has the same layer without the normalisation, the other
+    that paper's bottleneck, a 1x1 convolution to four times as many before the 3x3.
     """
     faces = keras.Input((shape.image_size, shape.image_size, 3), name="faces")
     pixels = normalised(faces, shape.backbone)
     hidden = features(pixels, shape.backbone, shape.image_size, synchronized=shape.synchronized)
-    hidden = _convolution(hidden, 512, 1, "reduced", shape, side=1)
+    hidden = layers.Conv2D(512, 1, use_bias=False, name="reduced_convolution")(hidden)
     for layer in range(1, 6):
-        more = _convolution(hidden, 64, 1, f"dense{layer}", shape)
+        more = _activated(hidden, f"dense{layer}", shape)
+        more = layers.Conv2D(64, 3, padding="same", use_bias=False, name=f"dense{layer}_convolution")(more)
         hidden = layers.Concatenate(name=f"dense{layer}_joined")([hidden, more])
+    hidden = _activated(hidden, "dense", shape)
     hidden = layers.GlobalAveragePooling2D(name="averaged", dtype="float32")(hidden)
     hidden = layers.Dense(512, activation="relu", name="fully_connected")(hidden)
     return _unit(faces, hidden, shape, "fecnet")
@@ -103,9 +111,17 @@ def _convolution(
 ) -> Any:
     # Keras numbers the layers of a process that have no name: the same model would have other bytes the second time.
     convolution = layers.Conv2D(width, side, strides=stride, padding="same", use_bias=False, name=f"{name}_convolution")
-    normal = layers.BatchNormalization(momentum=0.9, synchronized=shape.synchronized, name=f"{name}_normalization")
-    hidden = normal(convolution(hidden))
+    hidden = _normalized(convolution(hidden), name, shape)
     return layers.ReLU(name=f"{name}_relu")(hidden) if activated else hidden
+
+
+def _normalized(hidden: Any, name: str, shape: Shape) -> Any:
+    normal = layers.BatchNormalization(momentum=0.9, synchronized=shape.synchronized, name=f"{name}_normalization")
+    return normal(hidden)
+
+
+def _activated(hidden: Any, name: str, shape: Shape) -> Any:
+    return layers.ReLU(name=f"{name}_relu")(_normalized(hidden, name, shape))
 
 
 class Triplets(keras.Model):  # type: ignore[misc]

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from components.train.backend import versions
 from components.train.checkpoints import Checkpoints, SpoiledCheckpoint, TrainingState
 from components.train.choice import Chosen, choose
 from components.train.devices import Devices, devices
@@ -193,7 +194,7 @@ def _about(
         "chosen": {name: value for name, value in asdict(chosen).items() if name != "why"},
         "why": chosen.why,
         "ran_on": {**on.as_json(), "precision": _precision(p, on)},
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "versions": versions(p.backend),
         "triplets": records.triplets,
         "trained_on": len(parts.train),
         "held_out": len(parts.held_out),
@@ -217,7 +218,7 @@ def _card(
         preprocessing=steps,
         trained_on={**model_card.dataset_of(storage, TRAIN), "triplets": records.triplets, "faces": faces},
         accuracy=held_out,
-        versions={"tensorflow": tf.__version__, "keras": keras.__version__},
+        versions=versions(p.backend),
     )
 
 

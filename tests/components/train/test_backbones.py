@@ -61,7 +61,9 @@ def test_the_backbone_makes_of_a_face_what_it_does_by_itself(network: keras.Mode
 
 def test_fecnet_has_the_layers_of_the_paper(network: keras.Model) -> None:
     shapes = {layer.name: layer.output.shape for layer in network.layers}
-    assert shapes["reduced_relu"][-1] == 512
+    assert shapes["reduced_convolution"][-1] == 512
+    for layer in range(1, 6):
+        assert network.get_layer(f"dense{layer}_convolution").kernel.shape == (3, 3, 512 + (layer - 1) * 64, 64)
     assert shapes["dense5_joined"][-1] == 512 + 5 * 64
     assert shapes["fully_connected"] == (None, 512)
     assert network.output_shape == (None, 16)

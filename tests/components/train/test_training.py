@@ -23,6 +23,7 @@ from kfp import dsl
 from moto.server import ThreadedMotoServer
 
 from components.train import models
+from components.train.backend import versions
 from components.train.checkpoints import Checkpoints, TrainingState
 from components.train.choice import choose
 from components.train.component import train as train_component
@@ -113,6 +114,11 @@ def test_the_model_says_what_it_takes_and_gives(trained_once: Path) -> None:
     assert (card.run, card.dimension, card.preprocessing.image_size) == (path.parent.name, 16, SIZE)
     assert card.sha256 == hashlib.sha256((path.parent / "model.keras").read_bytes()).hexdigest()
     assert card.trained_on["triplets"] == 600
+    assert card.versions == {"tensorflow": tf.__version__, "keras": keras.__version__}
+
+
+def test_the_versions_are_of_what_the_network_was_trained_with() -> None:
+    assert versions("jax") == versions("tensorflow") | {"jax": metadata.version("jax")}
 
 
 def test_tensorboard_can_read_the_curves(trained_once: Path) -> None:
