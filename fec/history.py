@@ -14,7 +14,8 @@ class History:
     """The training curves: the last step of each point, mean loss and strict triplet accuracy up to it.
 
     ``active``: the share of triplets there that were short of their margin, from which alone the margin loss learns.
-    And the steps after which held-out triplets of the train split were measured, with their accuracy.
+    And the steps after which held-out triplets of the train split were measured, with their accuracy and the effective
+    dimensions of their faces (0 where all lie on one point); trainings of earlier versions have none of those.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -23,6 +24,7 @@ class History:
     active: list[float] = field(default_factory=list)
     held_out_steps: list[int] = field(default_factory=list)
     held_out_accuracy: list[float] = field(default_factory=list)
+    held_out_dimensions: list[float] = field(default_factory=list)
 
     @property
     def best(self) -> int:

@@ -1,4 +1,4 @@
-"""A plane to look at an embedding on: its two principal axes."""
+"""How an embedding is spread: a plane to look at it on, its two principal axes, and how many axes it uses."""
 
 from __future__ import annotations
 
@@ -38,3 +38,11 @@ def principal_plane(vectors: NDArray[Any]) -> Projection:
     axes[: len(chosen)] = chosen * np.sign(chosen[np.arange(len(chosen)), np.abs(chosen).argmax(axis=1)])[:, None]
     total = float(variances.sum())
     return Projection(centre, axes, float(variances[::-1][:2].sum()) / total if total > 0 else 1.0)
+
+
+def effective_dimensions(vectors: NDArray[Any]) -> float | None:
+    """The participation ratio of the covariance of ``vectors`` [n, d]: 1 if all lie on a line, d if no direction is
+    preferred (Gao et al. 2017, A theory of multineuronal dimensionality); None if all are equal."""
+    variances = np.linalg.eigvalsh(np.cov(np.asarray(vectors, np.float64).T).reshape(vectors.shape[1], -1))
+    total = float(variances.sum())
+    return total**2 / float(np.square(variances).sum()) if total > 1e-12 else None

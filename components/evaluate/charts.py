@@ -40,7 +40,11 @@ def curves(series: Sequence[Series], label: str, top: float | None, guides: Mapp
     drawn = [Series(one.name, *_thinned(one.steps, one.values)) for one in series if one.steps]
     if not drawn:
         return '<p class="quiet">no points were recorded</p>'
-    highest = top if top is not None else max(max(max(one.values) for one in drawn) * 1.1, 1e-9)
+    highest = (
+        top
+        if top is not None
+        else max(*(max(one.values) * 1.1 for one in drawn), *(value * 1.1 for value in guides.values()), 1e-9)
+    )
     last = max(max(one.steps) for one in drawn)
     inner_width, inner_height = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
 
@@ -60,7 +64,9 @@ def curves(series: Sequence[Series], label: str, top: float | None, guides: Mapp
         parts.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{_number(value)}</text>')
     for part in range(5):
         step = last * part / 4
-        parts.append(f'<text x="{x(step):.1f}" y="{HEIGHT - 19}" text-anchor="middle">{step:,.0f}</text>')
+        # The last one ends with the drawing: half of a large number would lie beyond it.
+        place, anchor = (WIDTH - 1, "end") if part == 4 else (x(step), "middle")
+        parts.append(f'<text x="{place:.1f}" y="{HEIGHT - 19}" text-anchor="{anchor}">{step:,.0f}</text>')
     middle = _LEFT + inner_width / 2
     parts.append(f'<text class="axis" x="{middle:.1f}" y="{HEIGHT - 5}" text-anchor="middle">step</text>')
     for place, value in enumerate(guides.values()):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluate.accuracy import EvalTriplet
+from fec.projection import effective_dimensions
 
 # Vemulapalli & Agarwala (CVPR 2019, section 4): margins of squared distances of one-class triplets, and of all others.
 _MARGINS: Final = (0.1, 0.2)
@@ -49,14 +50,6 @@ def geometry(
         float(active(triplets, left_out).mean()) if len(triplets) else None,
         tuple(found for k in NEAREST if (found := nearest(triplets, embeddings, k)) is not None),
     )
-
-
-def effective_dimensions(vectors: NDArray[Any]) -> float | None:
-    """The participation ratio of the covariance of ``vectors`` [n, d]: 1 if all lie on a line, d if no direction is
-    preferred (Gao et al. 2017, A theory of multineuronal dimensionality); None if all are equal."""
-    variances = np.linalg.eigvalsh(np.cov(np.asarray(vectors, np.float64).T).reshape(vectors.shape[1], -1))
-    total = float(variances.sum())
-    return total**2 / float(np.square(variances).sum()) if total > 1e-12 else None
 
 
 def active(triplets: Sequence[EvalTriplet], left_out: NDArray[Any]) -> NDArray[np.bool_]:

@@ -206,8 +206,10 @@ def page(content: Content) -> str:
         chance=CHANCE,
         average_rater=AVERAGE_RATER,
         papers_network=PAPERS_NETWORK,
-        series=charts.Series,
+        series=_series,
         accuracy_guides={"chance": CHANCE} | ({} if score.accuracy is None else {"eval, at the end": score.accuracy}),
+        active_guides={} if content.geometry.active is None else {"eval, at the end": content.geometry.active},
+        dimension_guides=_dimension_guides(content),
         stages={split: _stages(content.funnels[split]) for split in SPLITS},
         archived=[one.archived for one in outcomes],
         outcomes={
@@ -222,6 +224,17 @@ def page(content: Content) -> str:
         window=WINDOW,
         charts=charts,
     )
+
+
+def _series(name: str, steps: Sequence[int], values: Sequence[float]) -> charts.Series:
+    """A curve at the last of ``steps``: earlier versions of training did not record all of them from the start."""
+    return charts.Series(name, steps[len(steps) - len(values) :], values)
+
+
+def _dimension_guides(content: Content) -> dict[str, float]:
+    """Eval's effective dimensions, where training measured some to be set beside them."""
+    found = content.geometry.dimensions
+    return {} if found is None or not content.history.held_out_dimensions else {"eval, at the end": found}
 
 
 def _environment() -> Environment:

@@ -27,6 +27,7 @@ from components.train.parameters import Parameters
 from components.train.steps import stepper
 from fec.errors import RunFailed
 from fec.progress import event, track
+from fec.projection import effective_dimensions
 
 # Steps whose mean loss and accuracy make one point of the curves, at least; a long run has about MAX_POINTS.
 POINT: Final = 10
@@ -73,15 +74,17 @@ def compiled(p: Parameters, chosen: Chosen, shape: Shape, weights: Path | None =
     return triplets
 
 
-def measured(network: Any, faces: Faces, held_out: HeldOut) -> float:
-    """Strict accuracy on ``held_out``, each face embedded once."""
+def measured(network: Any, faces: Faces, held_out: HeldOut) -> tuple[float, float]:
+    """Strict accuracy on ``held_out``, each face embedded once, and their effective dimensions."""
     numbers, places = np.unique(held_out.faces, return_inverse=True)
     vectors = [
         np.asarray(network(faces[numbers[start : start + _EMBEDDED_AT_A_TIME]], training=False))
         for start in range(0, len(numbers), _EMBEDDED_AT_A_TIME)
     ]
-    embeddings = np.concatenate(vectors)[places.reshape(held_out.faces.shape)]
-    return float(np.mean(np.asarray(triplet_accuracy(embeddings, held_out.labels[:, 0]))))
+    of_faces = np.concatenate(vectors)
+    embeddings = of_faces[places.reshape(held_out.faces.shape)]
+    right = np.mean(np.asarray(triplet_accuracy(embeddings, held_out.labels[:, 0])))
+    return float(right), effective_dimensions(of_faces) or 0.0
 
 
 class Fitting:
@@ -162,10 +165,12 @@ class Fitting:
     def _measure(self, progress: Any) -> None:
         assert self._held_out is not None
         history = self.state.history
-        accuracy = measured(self._triplets.network, self._faces, self._held_out)
+        accuracy, dimensions = measured(self._triplets.network, self._faces, self._held_out)
         history.held_out_steps.append(self.state.step)
         history.held_out_accuracy.append(accuracy)
+        history.held_out_dimensions.append(dimensions)
         tf.summary.scalar("held_out_accuracy", accuracy, step=self.state.step)
+        tf.summary.scalar("held_out_dimensions", dimensions, step=self.state.step)
         progress.note("held_out", accuracy)
         recent = history.triplet_accuracy[-5:]
         trained = sum(recent) / len(recent) if recent else 0.0

@@ -1,4 +1,4 @@
-"""The plane on which an embedding is looked at."""
+"""The plane on which an embedding is looked at, and the dimensions that it uses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fec.projection import principal_plane
+from fec.projection import effective_dimensions, principal_plane
 
 
 def flat(seed: int = 0) -> NDArray[np.float64]:
@@ -36,3 +36,20 @@ def test_vectors_without_a_plane_have_a_place_all_the_same(vectors: NDArray[np.f
     placed = principal_plane(vectors).of(vectors)
     assert placed.shape == (len(vectors), 2)
     assert np.isfinite(placed).all()
+
+
+@pytest.mark.parametrize(
+    ("vectors", "dimensions"),
+    [
+        (np.outer(np.arange(9.0), [1, 2, 3]), 1.0),
+        (np.concatenate([np.eye(4), -np.eye(4)]), 4.0),
+        (np.array([[2.0, 0], [-2, 0], [0, 1], [0, -1]]), 25 / 17),
+    ],
+    ids=["a line", "all alike", "one twice as wide"],
+)
+def test_effective_dimensions_are_those_of_the_spread(vectors: NDArray[np.float64], dimensions: float) -> None:
+    assert effective_dimensions(vectors) == pytest.approx(dimensions)
+
+
+def test_a_collapsed_embedding_has_no_dimension() -> None:
+    assert effective_dimensions(np.ones((5, 3))) is None

@@ -1,14 +1,13 @@
-"""Confusion, effective dimensions, active triplets and nearest faces, by hand."""
+"""Confusion, active triplets and nearest faces, by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from components.evaluate.accuracy import EvalTriplet, distances
 from components.evaluate.confusion import confusions
-from components.evaluate.geometry import active, effective_dimensions, geometry, nearest
+from components.evaluate.geometry import active, geometry, nearest
 
 
 def test_each_triplet_stands_where_annotators_and_model_meet() -> None:
@@ -17,23 +16,6 @@ def test_each_triplet_stands_where_annotators_and_model_meet() -> None:
     found = confusions(groups, triplets, [1, 2, 2, 0, 1])
     assert found["all"] == ((1, 1, 0, 0), (0, 1, 0, 0), (1, 0, 0, 1))
     assert found["first"] == ((1, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0))
-
-
-@pytest.mark.parametrize(
-    ("vectors", "dimensions"),
-    [
-        (np.outer(np.arange(9.0), [1, 2, 3]), 1.0),
-        (np.concatenate([np.eye(4), -np.eye(4)]), 4.0),
-        (np.array([[2.0, 0], [-2, 0], [0, 1], [0, -1]]), 25 / 17),
-    ],
-    ids=["a line", "all alike", "one twice as wide"],
-)
-def test_effective_dimensions_are_those_of_the_spread(vectors: NDArray[np.float64], dimensions: float) -> None:
-    assert effective_dimensions(vectors) == pytest.approx(dimensions)
-
-
-def test_a_collapsed_embedding_has_no_dimension() -> None:
-    assert effective_dimensions(np.ones((5, 3))) is None
 
 
 def test_a_triplet_is_active_unless_the_odd_face_is_farther_by_the_margin() -> None:

@@ -28,6 +28,7 @@ from components.train.input_pipeline import Faces
 from fec import layout
 from fec.errors import ConfigurationError, RunFailed
 from fec.funnel import Leaks, Repeated
+from fec.history import History
 from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.record_files import record_files
 from fec.storage import open_storage
@@ -207,6 +208,29 @@ def test_lines_are_named_where_there_are_several() -> None:
     drawing = charts.curves([one, other], "accuracy", 1.0, {"chance": 1 / 3})
     assert all(f">{name}</li>" in drawing for name in ("&lt;training&gt;", "held out", "chance"))
     assert drawing.count("<polyline") == 2
+
+
+def test_active_triplets_and_dimensions_are_drawn_beside_the_loss() -> None:
+    history = History([10, 20], [0.3, 0.2], [0.4, 0.6], [0.9, 0.7], [10, 20], [0.4, 0.5], [2.0, 3.0])
+    section = report.page(replace(content("plain"), history=history)).partition('id="training"')[2]
+    shown = section.partition("<section>")[0]
+    for name in ("share of active triplets", "effective dimensions"):
+        assert (
+            shown.partition(f'aria-label="{name} by training step"')[2].partition("</svg>")[0].count("<polyline") == 1
+        )
+    assert shown.count("eval, at the end") == 2
+
+
+def test_curves_that_an_earlier_version_did_not_record_are_left_out() -> None:
+    history = History([10, 20], [0.3, 0.2], [0.4, 0.6], [], [10, 20], [0.4, 0.5], [3.0])
+    page = report.page(replace(content("plain"), history=history))
+    assert "no points were recorded" in page.partition("<h3>active triplets</h3>")[2].partition("</div>")[0]
+    assert page.partition("<h3>effective dimensions</h3>")[2].partition("</div>")[0].count('class="dot"') == 1
+
+
+def test_a_line_that_is_asked_for_is_within_the_drawing() -> None:
+    drawing = charts.curves([charts.Series("dimensions", [10, 20], [1.0, 2.0])], "dimensions", None, {"eval": 4.0})
+    assert ">4.4</text>" in drawing
 
 
 def test_a_large_face_is_shown_small() -> None:

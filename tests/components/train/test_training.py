@@ -27,7 +27,9 @@ from components.train.backend import versions
 from components.train.checkpoints import Checkpoints, TrainingState
 from components.train.choice import choose
 from components.train.component import train as train_component
-from components.train.fitting import compiled
+from components.train.examples import read_examples
+from components.train.fitting import HeldOut, compiled, measured
+from components.train.input_pipeline import Faces
 from components.train.loss import triplet_accuracy
 from components.train.models import Shape, Triplets
 from components.train.parameters import MODELS
@@ -279,6 +281,17 @@ def test_a_triplet_short_of_its_margin_is_active(trained_once: Path) -> None:
     assert len(history["active"]) == len(history["steps"])
     for wrong, active in zip((1 - a for a in history["triplet_accuracy"]), history["active"], strict=True):
         assert wrong <= active + 1e-6 <= 1 + 1e-5
+
+
+def test_a_collapsed_network_is_measured_as_right_in_nothing_and_as_a_point(records_of_600: Path) -> None:
+    storage = open_storage(str(records_of_600))
+    examples = read_examples(storage, record_files(storage, layout.TRAIN))
+    held_out = HeldOut(examples.faces[:40], examples.labels[:40])
+
+    def collapsed(faces: tf.Tensor, training: bool) -> tf.Tensor:
+        return tf.ones((len(faces), 16))
+
+    assert measured(collapsed, Faces(examples.jpegs, SIZE), held_out) == (0.0, 0.0)
 
 
 @pytest.fixture
