@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
-
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from fec.errors import ConfigurationError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# As socket.getaddrinfo gives it: family, kind, protocol, canonical name, address.
+Found = tuple[int, int, int, str, tuple[Any, ...]]
 
 # Names looked up at a time. Each is a thread, most of them waiting: a name server that is gone keeps one for half
 # a minute, and the event loop's own few would then hold up every other host.
@@ -70,24 +70,25 @@ def _inner(address: Address) -> Address:
     return address
 
 
-class GuardedResolver(AbstractResolver):
+class GuardedResolver:
     """The system's resolver, without the addresses that are not allowed."""
 
     def __init__(self, extra: Sequence[Network]) -> None:
         self._extra = extra
         self._threads = ThreadPoolExecutor(LOOKUPS, "lookup")
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int) -> list[Found]:
+        """The addresses of ``host``; raises OSError if it has none, ForbiddenAddress if none is allowed."""
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._threads, _look_up, host, port, family)
+            found = await loop.run_in_executor(self._threads, _look_up, host, port)
         except UnicodeError:  # what no name server can be asked
             raise OSError(socket.EAI_NONAME, "not a host name") from None
-        allowed = [result for result in found if is_allowed(result["host"], self._extra)]
-        if found and not allowed:
-            raise ForbiddenAddress(f"{host} is at {found[0]['host']}")
+        allowed = [one for one in found if is_allowed(str(one[4][0]), self._extra)]
+        if not found:
+            raise OSError(socket.EAI_NONAME, "no address")
+        if not allowed:
+            raise ForbiddenAddress(f"{host} is at {found[0][4][0]}")
         return allowed
 
     async def close(self) -> None:
@@ -99,24 +100,14 @@ def no_such_name(error: OSError) -> bool:
     return error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
-def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
-    return [
-        ResolveResult(
-            hostname=host,
-            host=str(address[0]),
-            port=port,
-            family=found,
-            proto=protocol,
-            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-        )
-        for found, _, protocol, _, address in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-    ]
+def _look_up(host: str, port: int) -> list[Found]:
+    return [*socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)]
 
 
-def guarded_socket(extra: Sequence[Network]) -> Any:
-    """A socket factory for aiohttp's connector: the last check, on the very address about to be connected to."""
+def guarded_socket(extra: Sequence[Network]) -> Callable[[Found], socket.socket]:
+    """A socket factory: the last check, on the very address about to be connected to."""
 
-    def make(address_info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
+    def make(address_info: Found) -> socket.socket:
         family, kind, protocol, _, address = address_info
         if not is_allowed(str(address[0]), extra):
             raise ForbiddenAddress(f"{address[0]}")

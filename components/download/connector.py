@@ -1,116 +1,149 @@
-"""aiohttp's connections, as lenient with answers as browsers are, and as strict about whose an answer is."""
+"""The connections of one crawl: made to allowed addresses only, kept for a while, and used again where that is safe."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import select
-from typing import TYPE_CHECKING, Any, Final
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
+import aiohappyeyeballs
 
-from components.download.framing import Chunked, Framing, Sized
-from components.download.heads import END, mended
+from components.download.addresses import Found, GuardedResolver, Network, guarded_socket
+from components.download.exchange import Exchange
+from components.download.urls import Origin
 
-if TYPE_CHECKING:
-    from aiohttp.client_reqrep import ConnectionKey
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
-
-# curl's limit on all of a head is 300 KB.
-LONGEST_HEAD: Final = 300 << 10
-_SWITCHING: Final = 101
-_START: Final = b"HTTP/"
+# Seconds an address is good for, and an idle connection is kept; most servers close theirs a little later.
+_ADDRESSES_KEPT: Final = 300.0
+_IDLE_KEPT: Final = 15.0
+# A transport that is told to close does so in the loop's next turn, one of TLS in the turn after that.
+_TURNS_TO_CLOSE: Final = 2
+# RFC 8305, 5: seconds until another address of a name is tried beside the one before.
+_NEXT_ADDRESS: Final = 0.25
 
 
-class LenientHandler(ResponseHandler):
-    """Gives aiohttp's parser the head of each answer as it was meant, and its body to its end and no further.
+class NoAddress(Exception):
+    """A name could not be resolved; ``error`` says why."""
 
-    A connection on which anything was not as it should be, or something came that nobody asked for, is not used again.
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Connector:
+    """Gives connections, and takes them back; ``most_idle`` of them wait to be used again.
+
+    Connecting to one address, TLS included, takes ``timeout`` seconds at most; raises TimeoutError, NoAddress, or
+    another OSError.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self._head: bytes | None = None  # what came of it; None when it is there
-        self._body: Framing = Sized(0)
+    def __init__(self, allowed: Sequence[Network], timeout: float, most_idle: int) -> None:
+        self._resolver, self._make_socket = GuardedResolver(allowed), guarded_socket(allowed)
+        self._timeout, self._most_idle = timeout, most_idle
+        # Idle connections, those longest so first, with whom they lead to and since when.
+        self._idle: dict[Exchange, tuple[Origin, float]] = {}
+        self._idle_of: dict[Origin, list[Exchange]] = {}
+        self._found: dict[Origin, tuple[list[Found], float]] = {}
+        self._looking: dict[Origin, asyncio.Task[list[Found]]] = {}
 
-    def set_response_params(self, **options: Any) -> None:
-        """Get ready for the next answer."""
-        self._head = b""
-        super().set_response_params(**options)
+    async def take(self, origin: Origin) -> Exchange:
+        """A connection to ``origin``, to be given back."""
+        while idle := self._idle_of.get(origin):
+            exchange = idle[-1]
+            _, since = self._forget(exchange)
+            if time.monotonic() - since < _IDLE_KEPT and exchange.is_silent:
+                return exchange
+            exchange.close()
+        return await self._connected(origin)
 
-    def data_received(self, data: bytes) -> None:
-        """Take what came from the host; nothing, to go on with what the parser holds."""
-        if self._head is not None and data:
-            data = self._take_head(self._head + data, len(self._head))
-            if not data:
-                return
-        for piece in self._body.take(data) if data else (data,):
-            super().data_received(piece)
-            if (error := self.exception()) is not None:
-                # The parser says it only to those who wait for a head.
-                if self._payload is not None and not self._payload.is_eof():
-                    self._payload.set_exception(aiohttp.ClientPayloadError(f"not HTTP: {error}"))
-                return
-        if self._body.more:
-            self._should_close = True
+    def give(self, origin: Origin, exchange: Exchange) -> None:
+        """Take a connection back; it is closed unless its answer was taken whole, and all was as it should be."""
+        if not exchange.release():
+            return
+        now = time.monotonic()
+        self._idle[exchange] = origin, now
+        self._idle_of.setdefault(origin, []).append(exchange)
+        while (oldest := next(iter(self._idle))) is not exchange and (
+            len(self._idle) > self._most_idle or now - self._idle[oldest][1] > _IDLE_KEPT
+        ):
+            self._forget(oldest)
+            oldest.close()
 
-    def _take_head(self, came: bytes, before: int) -> bytes:
-        """Pass the head on once it is there; what came behind it."""
-        while True:
-            came = came.lstrip(b"\r\n")
-            end = END.search(came, max(0, before - 3))
-            if end is None and len(came) <= LONGEST_HEAD and came[:5].upper() == _START[: len(came)]:
-                self._head = came
-                return b""
-            head = mended(came[: end.end()]) if end else None
-            if head is None:  # for the parser to say why
-                self._head, self._body = None, Sized(None)
-                return came
-            assert end is not None
-            came, before = came[end.end() :], 0
-            super().data_received(head.text)
-            if not 100 <= head.status < 200:
-                break
-            if head.status == _SWITCHING:
-                self._head, self._body = None, Sized(None)
-                return came
-            if not came:
-                self._head = b""
-                return b""
-        self._head = None
-        self._body = Chunked() if head.chunked else Sized(head.length)
-        if head.mended:
-            self._should_close = True
-        return came
+    async def close(self) -> None:
+        """Close what waits to be used again."""
+        for exchange in self._idle:
+            exchange.close()
+        self._idle.clear()
+        self._idle_of.clear()
+        for task in self._looking.values():
+            task.cancel()
+        await self._resolver.close()
+        for _ in range(_TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
+
+    def _forget(self, exchange: Exchange) -> tuple[Origin, float]:
+        origin, since = self._idle.pop(exchange)
+        of = self._idle_of[origin]
+        of.remove(exchange)
+        if not of:
+            del self._idle_of[origin]
+        return origin, since
+
+    async def _connected(self, origin: Origin) -> Exchange:
+        found = await self._addresses(origin)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._timeout):
+            made = await aiohappyeyeballs.start_connection(
+                found, happy_eyeballs_delay=_NEXT_ADDRESS, interleave=1, loop=loop, socket_factory=self._make_socket
+            )
+            try:
+                if origin.scheme == "https":
+                    _, exchange = await loop.create_connection(
+                        Exchange, sock=made, ssl=self._tls, server_hostname=origin.host.rstrip(".")
+                    )
+                else:
+                    _, exchange = await loop.create_connection(Exchange, sock=made)
+            except BaseException:
+                made.close()
+                raise
+        return exchange
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    async def _addresses(self, origin: Origin) -> list[Found]:
+        """Where ``origin`` is; several who ask at a time are told by one look-up."""
+        try:
+            return [_numeric(origin)]
+        except ValueError:
+            pass
+        found, until = self._found.get(origin, ([], 0.0))
+        if time.monotonic() < until:
+            return found
+        if (looking := self._looking.get(origin)) is None:
+            looking = self._looking[origin] = asyncio.create_task(self._resolver.resolve(origin.host, origin.port))
+            looking.add_done_callback(lambda task: self._note(origin, task))
+        try:
+            return await asyncio.shield(looking)
+        except OSError as error:
+            raise NoAddress(error) from error
+
+    def _note(self, origin: Origin, looked: asyncio.Task[list[Found]]) -> None:
+        del self._looking[origin]
+        if not looked.cancelled() and looked.exception() is None:
+            self._found[origin] = looked.result(), time.monotonic() + _ADDRESSES_KEPT
 
 
-class CleanConnector(aiohttp.TCPConnector):
-    """A connection that is not silent is closed: what waits on it would be taken for the next picture."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._factory = functools.partial(_handler, loop=self._loop)
-
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        while (connection := await super()._get(key, traces)) is not None:
-            protocol = connection.protocol
-            if protocol is not None and not protocol.should_close and _is_silent(connection):
-                return connection
-            connection.close()
-        return None
-
-
-def _handler(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
-    return LenientHandler(loop)
-
-
-def _is_silent(connection: Connection) -> bool:
-    """Whether nothing waits to be read from it."""
-    transport = connection.transport
-    if transport is None:
-        return False
-    waiting = select.poll()
-    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return not waiting.poll(0)
+def _numeric(origin: Origin) -> Found:
+    """An address written as one; ValueError for a name."""
+    address = ipaddress.ip_address(origin.host)
+    if address.version == 4:
+        return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (str(address), origin.port)
+    return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (str(address), origin.port, 0, 0)

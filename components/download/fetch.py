@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-import aiohttp
-
-from components.download.addresses import ForbiddenAddress, GuardedResolver, Network, guarded_socket, no_such_name
+from components.download.addresses import ForbiddenAddress, Network, no_such_name
 from components.download.answers import Answer, Limits, failure, retry_after, short
-from components.download.connector import CleanConnector
+from components.download.connector import Connector, NoAddress
 from components.download.decoding import BrokenOff, Undecodable, decoded
+from components.download.exchange import Closed, Exchange
 from components.download.formats import image_extension, looks_like
+from components.download.heads import Head, NotHTTP
 from components.download.robots import opts_out
-from components.download.urls import InvalidURL, askable, joined
+from components.download.urls import InvalidURL, Origin, askable, joined
 from fec.outcomes import ImageOutcome
 
 KEPT_HEADERS: Final = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
@@ -29,8 +29,6 @@ LARGE_PLACES: Final = 4
 # The body of an error is read, so that the connection can be used again, if it is this small and comes at once.
 SMALL_BODY: Final = 64 << 10
 SMALL_BODY_SECONDS: Final = 1.0
-# What a connection takes in before it waits for us: most images whole.
-_BUFFER: Final = 1 << 18
 _URL: Final = 2_000
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 # As many as RFC 9309 wants followed on the way to a robots.txt, and the request itself.
@@ -53,11 +51,12 @@ class LeftAlone(Exception):
 
 @dataclass
 class _Trail:
-    """How far a fetch has come: the URL asked last, when, and how many were asked."""
+    """How far a fetch has come: the URL asked last, when, how many were asked, what a whole answer said."""
 
     url: str
     at: float = 0.0
     requests: int = 0
+    said: dict[str, Any] = field(default_factory=dict)
 
 
 class _Place:
@@ -79,8 +78,8 @@ class _Place:
 class Fetcher:
     """A pool of connections and the rules of every request; made by ``fetcher``."""
 
-    def __init__(self, session: aiohttp.ClientSession, limits: Limits) -> None:
-        self._session, self._limits = session, limits
+    def __init__(self, connector: Connector, limits: Limits, headers: str) -> None:
+        self._connector, self._limits, self._headers = connector, limits, headers
         self._large = asyncio.Semaphore(LARGE_PLACES)
         self._clock = asyncio.get_running_loop().time
 
@@ -97,7 +96,7 @@ class Fetcher:
         try:
             answer = await self._answer(trail, place, hop)
             latency = self._clock() - trail.at
-            answer = replace(answer, requests=max(1, trail.requests), asked=trail.url, latency=latency)
+            answer = replace(answer, requests=max(1, trail.requests), asked=trail.url, latency=latency, **trail.said)
         finally:
             if answer is None or answer.data is None:
                 place.give_back()
@@ -108,17 +107,37 @@ class Fetcher:
         with suppress(Exception):
             async with asyncio.timeout(self._limits.timeout):
                 for _ in range(_TEXT_REDIRECTS):
-                    async with self._session.get(askable(url), allow_redirects=False) as response:
-                        if response.status == 200:
-                            body = _Body()
-                            await body.read_up_to(most, response.content.iter_any())
-                            return body.whole()[:most].decode("utf-8", "replace")
-                        url = joined(url, response.headers.get("Location", ""))
-                        if response.status not in REDIRECTS or "Location" not in response.headers:
+                    origin, exchange, head = await self._ask(url)
+                    try:
+                        if head.status == 200:
+                            await exchange.read(most)
+                            return b"".join(exchange.taken())[:most].decode("utf-8", "replace")
+                        location = head.first("location")
+                        if head.status not in REDIRECTS or location is None:
                             return None
-                        await _let_go(response)
+                        url = joined(url, location)
+                        await _let_go(exchange, head)
+                    finally:
+                        self._connector.give(origin, exchange)
                     await hop(url)
         return None
+
+    async def _ask(self, url: str) -> tuple[Origin, Exchange, Head]:
+        """Send the request for ``url``: the connection, to be given back, and the head of the answer.
+
+        A server may close a connection that was used before just as it is used again: it is then asked anew.
+        """
+        origin, named, target = askable(url)
+        request = f"GET {target} HTTP/1.1\r\nHost: {named}\r\n{self._headers}\r\n".encode()
+        while True:
+            exchange = await self._connector.take(origin)
+            used = exchange.used
+            try:
+                return origin, exchange, await exchange.ask(request)
+            except BaseException as error:
+                exchange.close()
+                if not (used and isinstance(error, Closed) and not exchange.heard):
+                    raise
 
     async def _answer(self, trail: _Trail, place: _Place, hop: Hop) -> Answer:
         whole = asyncio.timeout(self._limits.timeout)
@@ -136,16 +155,19 @@ class Fetcher:
         url = trail.url
         while True:
             trail.url, trail.at, trail.requests = url, self._clock(), trail.requests + 1
-            async with self._session.get(askable(url), allow_redirects=False) as response:
-                location = response.headers.get("Location")
-                if response.status not in REDIRECTS or not location:
-                    return replace(await self._read(response, place), final_url=short(url, _URL))
+            origin, exchange, head = await self._ask(url)
+            try:
+                location = head.first("location")
+                if head.status not in REDIRECTS or not location:
+                    return await self._read(exchange, head, place, trail)
                 before, url = url, joined(url, location)
-                await _let_go(response)
+                await _let_go(exchange, head)
+            finally:
+                self._connector.give(origin, exchange)
             ended = Answer(
                 ImageOutcome.TOO_MANY_REDIRECTS,
                 f"more than {self._limits.max_redirects}",
-                http_status=response.status,
+                http_status=head.status,
                 final_url=short(url, _URL),
             )
             if any(path in url and path not in before for path in PLACEHOLDER_PATHS):
@@ -167,62 +189,62 @@ class Fetcher:
         finally:
             whole.reschedule(self._clock() + left)
 
-    async def _read(self, response: aiohttp.ClientResponse, place: _Place) -> Answer:
-        failed = failure(response.status, f"{response.status} {response.reason or ''}".strip())
-        headers = {name: short(response.headers[name]) for name in KEPT_HEADERS if name in response.headers}
+    async def _read(self, exchange: Exchange, head: Head, place: _Place, trail: _Trail) -> Answer:
+        failed = failure(head.status, f"{head.status} {head.reason}".strip())
+        values = dict(reversed(head.fields))  # of several fields of one name the first
+        headers = {name: short(values[name]) for name in KEPT_HEADERS if name in values}
         if failed is not None:
-            await _let_go(response)
-            later = retry_after(response.status, response.headers.get("Retry-After"))
-            answer = replace(failed, retry_after=later)
-        elif self._limits.obey_robots and opts_out(response.headers.getall("X-Robots-Tag", [])):
+            await _let_go(exchange, head)
+            answer = replace(failed, retry_after=retry_after(head.status, values.get("retry-after")))
+        elif self._limits.obey_robots and opts_out(head.every("x-robots-tag")):
             answer = Answer(ImageOutcome.OPTED_OUT, short(f"X-Robots-Tag: {headers['x-robots-tag']}"))
         else:
-            answer = await self._image(response, headers.get("content-type", "?"), place)
-        return replace(answer, http_status=response.status, headers=headers)
+            answer = await self._image(exchange, head, values, place)
+        trail.said = {"http_status": head.status, "headers": headers, "final_url": short(trail.url, _URL)}
+        return answer
 
-    async def _image(self, response: aiohttp.ClientResponse, content_type: str, place: _Place) -> Answer:
+    async def _image(self, exchange: Exchange, head: Head, values: Mapping[str, str], place: _Place) -> Answer:
         most = self._limits.max_bytes
-        declared = response.content_length
-        if declared is not None and declared > most:
-            return Answer(ImageOutcome.TOO_LARGE, f"{declared:,} bytes declared, {most:,} allowed")
-        body = _Body()
+        if head.length is not None and head.length > most:
+            return Answer(ImageOutcome.TOO_LARGE, f"{head.length:,} bytes declared, {most:,} allowed")
+        encoding = values.get("content-encoding", "")
+        body = _Encoded(exchange, encoding, most) if encoding else exchange
         try:
-            pieces = decoded(response.headers.get("Content-Encoding", ""), response.content.iter_any(), most)
-            await body.read_up_to(min(LARGE_BODY, most), pieces)
+            await body.read(min(LARGE_BODY, most))
             if body.size > LARGE_BODY:
                 await place.take()
-                await body.read_up_to(most, pieces)
+                await body.read(most)
         except Undecodable as error:
             return Answer(ImageOutcome.UNDECODABLE, short(str(error)))
         if body.size > most:
             return Answer(ImageOutcome.TOO_LARGE, f"more than {most:,} bytes")
-        data = body.whole()
+        pieces = body.taken()
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         extension = image_extension(data)
         if extension is None:
             looks = looks_like(data)
-            return Answer(ImageOutcome.NOT_AN_IMAGE, short(f"{looks}, sent as {content_type}"), looks=looks)
+            sent = short(values.get("content-type", "?"))
+            return Answer(ImageOutcome.NOT_AN_IMAGE, short(f"{looks}, sent as {sent}"), looks=looks)
         return Answer(ImageOutcome.FETCHED, data=data, extension=extension)
 
 
-class _Body:
-    """What has come of a body."""
+class _Encoded:
+    """A body out of its Content-Encoding, read as an ``Exchange`` is."""
 
-    def __init__(self) -> None:
+    def __init__(self, exchange: Exchange, encoding: str, most: int) -> None:
+        self._source = decoded(encoding, exchange.pieces(), most)
         self._pieces: list[bytes] = []
         self.size = 0
 
-    async def read_up_to(self, most: int, pieces: AsyncIterator[bytes]) -> None:
-        """Add ``pieces`` to their end, or until there are more than ``most`` bytes."""
-        async for piece in pieces:
+    async def read(self, most: int) -> None:
+        async for piece in self._source:
             self._pieces.append(piece)
             self.size += len(piece)
             if self.size > most:
                 break
 
-    def whole(self) -> bytes:
-        if len(self._pieces) != 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0]
+    def taken(self) -> list[bytes]:
+        return self._pieces
 
 
 @asynccontextmanager
@@ -230,34 +252,20 @@ async def fetcher(
     allowed: Sequence[Network], limits: Limits, user_agent: str, connections: int
 ) -> AsyncIterator[Fetcher]:
     """A Fetcher with its own connections: no cookies, no proxies or credentials of this machine's."""
-    connector = CleanConnector(
-        limit=connections,
-        resolver=GuardedResolver(allowed),
-        socket_factory=guarded_socket(allowed),
-        ttl_dns_cache=300,
-    )
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_timeout)
-    headers = {"User-Agent": user_agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=timeout,
-        headers=headers,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        read_bufsize=_BUFFER,
-        max_line_size=65_536,
-        max_field_size=65_536,
-    ) as session:
-        yield Fetcher(session, limits)
+    connector = Connector(allowed, limits.connect_timeout, connections)
+    headers = f"User-Agent: {user_agent}\r\nAccept: image/*,*/*;q=0.5\r\nAccept-Encoding: identity\r\n"
+    try:
+        yield Fetcher(connector, limits, headers)
+    finally:
+        await connector.close()
 
 
-async def _let_go(response: aiohttp.ClientResponse) -> None:
+async def _let_go(exchange: Exchange, head: Head) -> None:
     """Leave the connection fit for the next request if that costs next to nothing."""
-    if response.content_length is not None and response.content_length <= SMALL_BODY:
-        with suppress(TimeoutError, aiohttp.ClientError):
+    if not exchange.ended and head.length is not None and head.length <= SMALL_BODY:
+        with suppress(TimeoutError, Closed, NotHTTP):
             async with asyncio.timeout(SMALL_BODY_SECONDS):
-                await response.read()
+                await exchange.read(SMALL_BODY)
 
 
 def _broken(error: Exception) -> Answer:
@@ -265,16 +273,14 @@ def _broken(error: Exception) -> Answer:
     for cause in _causes(error):
         if isinstance(cause, ForbiddenAddress):
             return Answer(ImageOutcome.ADDRESS_NOT_ALLOWED, short(str(cause)))
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Answer(ImageOutcome.DNS_FAILED, short(str(error.os_error)), repeatable=not no_such_name(error.os_error))
-    if isinstance(error, BrokenOff):
-        return Answer(ImageOutcome.CONNECTION_FAILED, short(str(error)))
+    if isinstance(error, NoAddress):
+        return Answer(ImageOutcome.DNS_FAILED, short(str(error)), repeatable=not no_such_name(error.error))
     if isinstance(error, TimeoutError):
         return Answer(ImageOutcome.TIMED_OUT, "no connection in time")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return Answer(ImageOutcome.CONNECTION_FAILED, short(str(error.os_error)))
-    if isinstance(error, aiohttp.ClientResponseError):
-        return Answer(ImageOutcome.CONNECTION_FAILED, short(f"not HTTP: {error.message}"))
+    if isinstance(error, NotHTTP):
+        return Answer(ImageOutcome.CONNECTION_FAILED, short(f"not HTTP: {error}"))
+    if isinstance(error, (Closed, BrokenOff, OSError)):
+        return Answer(ImageOutcome.CONNECTION_FAILED, short(str(error)))
     return Answer(ImageOutcome.CONNECTION_FAILED, short(f"{type(error).__name__}: {error}"))
 
 
@@ -286,7 +292,7 @@ def _causes(error: BaseException | None) -> list[BaseException]:
         if current is None or current in found:
             continue
         found.append(current)
-        waiting += [current.__cause__, current.__context__, getattr(current, "os_error", None)]
+        waiting += [current.__cause__, current.__context__]
         if isinstance(current, BaseExceptionGroup):
             waiting += current.exceptions
     return found

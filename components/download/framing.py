@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, Protocol
 
+from components.download.heads import NotHTTP
+
 # Longest line between chunks; what it says beside the size is passed over.
 _LONGEST_LINE: Final = 16_384
 _SIZE: Final = re.compile(rb"\s*([0-9a-fA-F]{1,15})\s*(?:;.*)?", re.DOTALL)
@@ -18,7 +20,10 @@ class Framing(Protocol):
     more: bool
 
     def take(self, data: bytes) -> list[bytes]:
-        """``data`` without what lies behind the end, as the parser is given it."""
+        """What of the body is in ``data``; raises NotHTTP for what is no body."""
+
+    def close(self) -> None:
+        """The server closed the connection: the end of a body whose length was not said."""
 
 
 class Sized:
@@ -38,6 +43,9 @@ class Sized:
         self.more |= len(piece) < len(data)
         return [piece] if piece else []
 
+    def close(self) -> None:
+        self.ended |= self._left is None
+
 
 class Chunked:
     """A body in chunks, whose lines may end in a line feed alone; trailers are passed over."""
@@ -46,51 +54,42 @@ class Chunked:
         self._line = b""
         # Bytes left of the chunk; None between chunks, where a size is next, or the line that ends a chunk.
         self._left: int | None = None
-        self._after_chunk = self._in_trailers = self._broken = False
+        self._after_chunk = self._in_trailers = False
         self.ended = self.more = False
 
     def take(self, data: bytes) -> list[bytes]:
         pieces: list[bytes] = []
         while data and not self.ended:
-            if self._broken:
-                return [*pieces, data]
             if self._left:
                 piece, data = data[: self._left], data[self._left :]
                 self._left -= len(piece)
                 pieces.append(piece)
-                if not self._left:
-                    self._after_chunk = True
-                    pieces.append(b"\r\n")
+                self._after_chunk = not self._left
             else:
-                data = self._take_line(data, pieces)
+                data = self._take_line(data)
         self.more |= bool(data)
         return pieces
 
-    def _take_line(self, data: bytes, pieces: list[bytes]) -> bytes:
+    def close(self) -> None:
+        """Never the end of chunks, which have one of their own."""
+
+    def _take_line(self, data: bytes) -> bytes:
         line, feed, rest = data.partition(b"\n")
         self._line += line
         if len(self._line) > _LONGEST_LINE:
-            self._break(pieces)
+            raise NotHTTP("a chunk without a size")
         if not feed:
             return b""
         line, self._line = self._line.removesuffix(b"\r"), b""
         if self._in_trailers:
-            if not line:
-                self.ended = True
-                pieces.append(b"\r\n")
+            self.ended = not line
         elif self._after_chunk:
             self._after_chunk = False
             if line:
-                self._break(pieces)
+                raise NotHTTP("a chunk that is longer than its size")
         elif (size := _SIZE.fullmatch(line)) is None:
-            self._break(pieces)
+            raise NotHTTP("a chunk without a size")
         else:
             self._left = int(size[1], 16)
             self._in_trailers = not self._left
-            pieces.append(b"%x\r\n" % self._left)
         return rest
-
-    def _break(self, pieces: list[bytes]) -> None:
-        """What is no chunk is for the parser to refuse."""
-        self._broken = True
-        pieces.append(b"no chunk\r\n")

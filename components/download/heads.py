@@ -1,8 +1,7 @@
-"""The head of an HTTP/1 answer as browsers and curl take it, made into one that a strict parser takes too.
+"""The head of an HTTP/1 answer as browsers and curl take it.
 
 What nobody reads is left out; so a line without a colon, a cookie of 20 KB or a letter that may not stand in a name
-does no harm. Of lengths that agree one is kept, and none beside chunks (RFC 9112, 6.3); lengths that differ are left to
-the parser, which refuses them.
+does no harm. Of lengths that agree one counts, and none beside chunks (RFC 9112, 6.3); lengths that differ are no HTTP.
 """
 
 from __future__ import annotations
@@ -12,70 +11,91 @@ from dataclasses import dataclass
 from typing import Final
 
 # What is read of an answer; all else is left out.
-READ: Final = frozenset(
-    b"connection content-encoding content-length content-type etag keep-alive last-modified location retry-after "
+_READ: Final = frozenset(
+    b"connection content-encoding content-length content-type etag last-modified location retry-after "
     b"transfer-encoding x-robots-tag".split()
 )
 END: Final = re.compile(rb"\n\r?\n")
 _STATUS: Final = re.compile(rb"HTTP/(\d)(?:\.(\d+))?[ \t]+(\d{3})(?![0-9])[ \t]*([^\r\n]*)", re.IGNORECASE)
-_LINE: Final = re.compile(rb"\r?\n")
+SWITCHING: Final = 101
 _NO_BODY: Final = (204, 304)
+_FRAMING: Final = (b"content-length", b"transfer-encoding", b"connection")
+# Digits of a length in bytes that a machine can mean.
+_LONGEST_LENGTH: Final = 18
 
 
-@dataclass(frozen=True)
+class NotHTTP(Exception):
+    """What came is no answer of a web server."""
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
-    """``text`` is what the parser is given.
+    """``fields`` have lower-case names.
 
-    ``length`` of the body in bytes, None where that is not said; ``chunked``: in chunks. ``mended``: how long the body
-    is was not said as it should be, so that nothing after it is to be believed.
+    ``length`` of the body in bytes, None where that is not said; ``chunked``: in chunks. ``last``: nothing that comes
+    after it is to be believed, since the server said that it closes the connection, or not properly how long the body
+    is.
     """
 
-    text: bytes
     status: int
-    length: int | None = None
-    chunked: bool = False
-    mended: bool = False
+    reason: str
+    fields: tuple[tuple[str, str], ...]
+    length: int | None
+    chunked: bool
+    last: bool
+
+    def first(self, name: str) -> str | None:
+        """The value of the first field of this name."""
+        return next((value for given, value in self.fields if given == name), None)
+
+    def every(self, name: str) -> list[str]:
+        """The values of all fields of this name."""
+        return [value for given, value in self.fields if given == name]
 
 
-def mended(head: bytes) -> Head | None:
-    """``head``, up to its empty line, as it was meant; None for what is no head of an answer."""
+def read_head(head: bytes) -> Head:
+    """What ``head``, up to its empty line, says; raises NotHTTP for what is no head of an answer."""
     lines = _unfolded(head)
-    match = _STATUS.fullmatch(lines[0].strip()) if lines else None
+    match = _STATUS.fullmatch(lines[0].strip())
     if match is None:
-        return None
+        raise NotHTTP(f"an answer that starts with {lines[0][:40]!r}")
     major, minor, code, reason = match.groups()
     status = int(code)
-    version = b"HTTP/1.0" if (major, minor) == (b"1", b"0") else b"HTTP/1.1"
-    fields, odd = _fields(lines[1:])
-    said = [value for name, value in fields if name in (b"content-length", b"transfer-encoding")]
-    sizes = {part.strip() for name, value in fields if name == b"content-length" for part in value.split(b",")} - {b""}
+    fields, framing, odd = _fields(lines[1:])
+    said = [value for name, value in framing if name != b"connection"]
+    options = {part.strip() for name, value in framing if name == b"connection" for part in value.lower().split(b",")}
+    closes = b"close" in options or ((major, minor) == (b"1", b"0") and b"keep-alive" not in options)
     codings = [
         coding
-        for name, value in fields
+        for name, value in framing
         if name == b"transfer-encoding"
         for part in value.lower().split(b",")
         if (coding := part.strip()) not in (b"", b"identity")
     ]
     chunked = bool(codings) and codings[-1] == b"chunked"
-    kept = [(name, value) for name, value in fields if name not in (b"content-length", b"transfer-encoding")]
-    kept += [(b"transfer-encoding", coding) for coding in codings[-1:]]
     # What is undone of a body, if it was done at all, whatever name it goes by.
-    kept += [(b"content-encoding", coding) for coding in codings[:-1] if coding != b"chunked"]
-    length = None
-    if len(sizes) == 1 and (size := next(iter(sizes))).isdigit() and len(size) < 19:
-        length = int(size)
-    if not chunked:
-        kept += [(b"content-length", size) for size in sorted(sizes)]
-    text = b"".join([version, b" ", code, b" ", reason, b"\r\n", *(b"%b: %b\r\n" % field for field in kept), b"\r\n"])
+    fields += [("content-encoding", coding.decode("latin-1")) for coding in codings[:-1] if coding != b"chunked"]
+    length = None if codings else _length(framing)
     if status in _NO_BODY or 100 <= status < 200:
         length, chunked = 0, False
-    return Head(text, status, None if chunked else length, chunked, odd or len(said) > 1 or b"" in said)
+    last = closes or odd or len(said) > 1 or b"" in said or status == SWITCHING
+    return Head(status, reason.decode("utf-8", "surrogateescape"), tuple(fields), length, chunked, last)
+
+
+def _length(framing: list[tuple[bytes, bytes]]) -> int | None:
+    sizes = {part.strip() for name, value in framing if name == b"content-length" for part in value.split(b",")} - {b""}
+    if not sizes:
+        return None
+    size = sizes.pop()
+    if sizes or not size.isdigit() or len(size) > _LONGEST_LENGTH:
+        raise NotHTTP("lengths that differ" if sizes else f"a body of the length {size[:40]!r}")
+    return int(size)
 
 
 def _unfolded(head: bytes) -> list[bytes]:
     """The lines of ``head``; one that begins with a space goes on with the line before it (RFC 9112, 5.2)."""
     lines: list[bytes] = []
-    for line in _LINE.split(head.strip(b"\r\n")):
+    for line in head.strip(b"\r\n").replace(b"\r\n", b"\n").split(b"\n"):
         if line[:1] in (b" ", b"\t") and lines:
             lines[-1] += b" " + line.strip()
         else:
@@ -83,12 +103,18 @@ def _unfolded(head: bytes) -> list[bytes]:
     return lines
 
 
-def _fields(lines: list[bytes]) -> tuple[list[tuple[bytes, bytes]], bool]:
-    """The header fields that are read, and whether a line was none at all."""
-    fields, odd = [], False
+def _fields(lines: list[bytes]) -> tuple[list[tuple[str, str]], list[tuple[bytes, bytes]], bool]:
+    """The fields that are read, those that say where the body ends, and whether a line was no field at all."""
+    fields: list[tuple[str, str]] = []
+    framing: list[tuple[bytes, bytes]] = []
+    odd = False
     for line in lines:
         name, colon, value = line.partition(b":")
-        odd |= not colon
-        if colon and (name := name.strip().lower()) in READ:
-            fields.append((name, value.strip()))
-    return fields, odd
+        if not colon:
+            odd = True
+        elif (name := name.strip().lower()) in _READ:
+            value = value.strip()
+            fields.append((name.decode("ascii"), value.decode("utf-8", "surrogateescape")))
+            if name in _FRAMING:
+                framing.append((name, value))
+    return fields, framing, odd

@@ -8,6 +8,7 @@ error.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,6 +27,12 @@ LONGEST_REST: Final = 3600.0
 SPACING: Final = 1.02
 # The pause after an answer that asks for one without saying how long.
 SHORT_REST: Final = 1.0
+
+
+def ticks(seconds: float) -> float:
+    """``seconds`` in whole milliseconds, and no fewer: libuv counts in these, and waits for a fraction by asking again
+    and again whether it is over."""
+    return math.ceil(1000 * seconds) / 1000
 
 
 class Pace:
@@ -60,7 +67,7 @@ class Pace:
         try:
             async with self._turn:
                 while (wait := self.next - clock()) > 0:
-                    await asyncio.sleep(wait)
+                    await asyncio.sleep(ticks(wait))
                 self.take(clock())
         finally:
             self._waiting -= 1

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Final
 
 from components.download.answers import Answer, short
-from components.download.pace import LONGEST_REST
+from components.download.pace import LONGEST_REST, ticks
 from components.download.refusals import Refusals
 from components.download.shared import FAILURES_IN_A_ROW, Held, Host, Request, Shared
 from components.download.urls import server
@@ -43,6 +43,10 @@ class Queue:
         self._order = count()
         # What those that are to be tried again were answered.
         self._own: dict[str, Answer] = {}
+        self._loop = asyncio.get_running_loop()
+        self._running: set[asyncio.Task[None]] = set()
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: BaseException | None = None
         # Images whose server's robots.txt is being read, by server.
         self._parked: dict[str, list[Waiting]] = {}
         self._refusals = Refusals(host.good)
@@ -52,9 +56,11 @@ class Queue:
 
     async def run(self) -> None:
         """Returns when every request has ended, or its end waits with others in ``shared.pending``."""
-        running: set[asyncio.Task[None]] = set()
+        running = self._running
         try:
             while self._more() or running:
+                if self._error is not None:
+                    raise self._error
                 if self._left:
                     await self._leave_rest()
                 wait = None
@@ -68,21 +74,39 @@ class Queue:
                     if wait <= 0 and not self._is_held_up():
                         if (task := await self._next()) is not None:
                             running.add(task)
+                            task.add_done_callback(self._ended)
                         continue
                 if not running:
                     await self._sleep(wait or 0)
-                    continue
-                timeout = None if wait is not None and wait <= 0 else wait
-                finished, running = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-                errors = [error for task in finished if (error := task.exception()) is not None]
-                if errors:  # each was asked for, so that none is reported as never retrieved
-                    raise errors[0]
+                else:
+                    await self._one_ends(None if wait is not None and wait <= 0 else wait)
+            if self._error is not None:
+                raise self._error
             self._shared.pending += self._refusals.release()
             await self._shared.release_pending()
         finally:
-            for task in running:
+            under_way = [*running]
+            for task in under_way:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._error = error
+        if self._waiter is not None:
+            _set(self._waiter)
+
+    async def _one_ends(self, most: float | None) -> None:
+        """Wait until one of the requests under way has ended, or so many seconds have."""
+        self._waiter = self._loop.create_future()
+        timer = None if most is None else self._loop.call_later(ticks(most), _set, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
 
     def _more(self) -> bool:
         """Whether anything waits; the first of it is then in ``_waiting``, new ones before all others."""
@@ -97,13 +121,13 @@ class Queue:
         return 1 if held_back else self._shared.policy.connections_per_host
 
     def _wait(self) -> float:
-        return max(self._waiting[0][0], self._pace.next) - asyncio.get_running_loop().time()
+        return max(self._waiting[0][0], self._pace.next) - self._loop.time()
 
     async def _sleep(self, wait: float) -> None:
         """Wait so long, unless it is a rest that nobody else's work fills, or too long a one."""
-        rest = self._pace.next - asyncio.get_running_loop().time()
+        rest = self._pace.next - self._loop.time()
         if rest <= self._shared.patience:
-            await asyncio.sleep(wait)
+            await asyncio.sleep(ticks(wait))
             return
         if rest <= LONGEST_REST:
             self._shared.rest(self._key)
@@ -148,7 +172,7 @@ class Queue:
             self._shared.connections.release(proven)
             return None
         entry = heapq.heappop(self._waiting)
-        self._pace.take(asyncio.get_running_loop().time())
+        self._pace.take(self._loop.time())
         robots = self._shared.robots
         if robots is not None and not robots.known(entry[2].url):
             self._parked[server(entry[2].url)] = [entry]
@@ -171,7 +195,7 @@ class Queue:
             answer = await self._shared.fetch(request.url, self._shared.hop)
         finally:
             self._shared.connections.release(proven)
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         self._answered |= answer.answered
         counts = self._shared.weather.saw(self._key, answer, request.stubborn)
         if self._shared.weather.closed:
@@ -252,3 +276,8 @@ class Queue:
         while self._more():
             _, _, request, attempts = heapq.heappop(self._waiting)
             await self._shared.end(request, self._own.pop(request.image_id, answer), attempts)
+
+
+def _set(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -147,7 +147,7 @@ class Shared:
 
     def given_up(self, url: str) -> bool:
         """Whether the server of ``url`` failed so often in a row that it is left alone."""
-        return self.failures.get(server(url), 0) >= FAILURES_IN_A_ROW
+        return bool(self.failures) and self.failures.get(server(url), 0) >= FAILURES_IN_A_ROW
 
     async def hop(self, url: str) -> None:
         """The Hop of every redirect: to any host, at its pace, by its robots.txt."""

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 STEPS = ("plan", "download", "faces", "collect", "datagen", "train", "evaluate", "summarize")
 # The engine tells the exit handler in one argument what else are options.
 EXIT_HANDLER = "summarize"
-HEAVY = {"tensorflow", "keras", "cv2", "pyarrow", "numpy", "aiohttp", "google", "boto3", "kfp", "kubernetes", "PIL"}
+HEAVY = {"tensorflow", "keras", "cv2", "pyarrow", "numpy", "uvloop", "google", "boto3", "kfp", "kubernetes", "PIL"}
 
 
 def component(step: str) -> Any:

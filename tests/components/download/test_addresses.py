@@ -153,7 +153,7 @@ def test_of_a_name_with_several_addresses_only_those_allowed_are_tried(monkeypat
     async def resolve() -> list[str]:
         resolver = GuardedResolver(())
         try:
-            return [result["host"] for result in await resolver.resolve("photos.example", 80)]
+            return [found[4][0] for found in await resolver.resolve("photos.example", 80)]
         finally:
             await resolver.close()
 

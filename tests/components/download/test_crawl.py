@@ -229,7 +229,7 @@ def test_a_host_that_only_fails_is_not_hammered(site: Site, quick: None, page: P
     results = run([Host(HOSTS[0], FAST, requests(site, HOSTS[0], 500))])
     assert len(results) == 500
     assert all(ended.outcome.transient for ended, _ in results.values())
-    # aiohttp sends a request once more if a connection it used before turns out to be closed.
+    # A request is sent once more if a connection it used before turns out to be closed.
     assert len(site.log) <= 2 * (shared.FAILURES_IN_A_ROW + POLICY.connections_per_host)
     assert results[f"{HOSTS[0]}/499"][0].detail == "20 requests in a row failed at its host"
     assert results[f"{HOSTS[0]}/499"][1] == 0
