@@ -88,6 +88,19 @@ class Verifiers:
                 )
         yield from killed
 
+    def sure(self, tasks: Iterable[ImageTask]) -> Iterator[list[Verdict]]:
+        """The verdicts on each task, as they come, but for those whose worker died: that may be the machine's doing.
+
+        Raises RunFailed after MAX_KILLED of them one after the other.
+        """
+        killed = 0
+        for _, result in self._pool.map(tasks):
+            if not isinstance(result, Crashed):
+                killed = 0
+                yield result
+            elif (killed := killed + 1) == MAX_KILLED:
+                raise RunFailed(f"{MAX_KILLED} images one after the other ended their worker process")
+
     def _crashed(self, task: ImageTask, number: int) -> list[Verdict]:
         """A picture that ended two workers has not been read."""
         if number == signal.SIGPROF:

@@ -6,14 +6,14 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from components.faces.rejudging import Earlier, rejudged
 from components.faces.verification import Verdict, WantedFace, rejected
 from components.faces.verifiers import ImageTask, Verifiers
-from fec import layout, tables
+from fec import identity, layout, tables
 from fec.boxes import Box
 from fec.codecs import extras
 from fec.errors import RunFailed
@@ -26,6 +26,10 @@ from fec.segments import StoredImage, read_original, stored_images
 from fec.storage import Storage
 
 CROP_PREFIX: Final = "cropped@"
+# In the workspace of a shard: what is asked, then a row an image that is verified and stored.
+JOURNAL: Final = "faces.jsonl"
+# Seconds that who worked ahead has to end with the shard when its download has.
+PATIENCE: Final = 120.0
 # Reads, and puts, under way at a time: a bucket answers one in 50-100 ms, a disk's fsync takes milliseconds.
 TRANSFERS: Final = 16
 
@@ -63,24 +67,24 @@ def verify(
     split: str,
     shard: int,
     wanted: Sequence[WantedFace],
-    fingerprint: str,
+    asked: str,
     verifiers: Verifiers,
     progress: Progress,
     earlier: Earlier | None = None,
 ) -> Result:
     """Verify the ``wanted`` faces of a shard and store crops and table; the caller writes the marker.
 
-    Goes on from what a killed run with the same ``fingerprint`` has stored, and from what an ``earlier`` one with a
-    lower threshold found.
+    Goes on from what a run that was killed, or that worked ahead, has stored of what was ``asked`` (``asked_of``), and
+    from what an ``earlier`` one with a lower threshold found.
     """
     directory = layout.faces_dir(split, shard)
     images = stored_images(storage, split, shard)
     by_image = _by_image(wanted, images, split, shard)
-    with Journal(storage.workspace(directory) / "faces.jsonl") as journal:
+    with Journal(storage.workspace(directory) / JOURNAL, PATIENCE) as journal:
         # From here on the folder is unfinished, whatever an earlier run with other parameters left in it.
         storage.delete(f"{directory}/{layout.DONE}")
         faces: list[VerifiedFace] = []
-        for done in _replayed(journal, fingerprint, partial(_is_stored, storage, split, shard), by_image):
+        for done in _replayed(journal, asked, images, partial(_is_stored, storage, split, shard)):
             del by_image[done[0].image_id]
             faces += _counted(done, progress)
         for image_id in [name for name in by_image if images[name].outcome is not ImageOutcome.FETCHED]:
@@ -97,12 +101,7 @@ def verify(
             return ImageTask(read_original(storage, split, shard, image), tuple(by_image[image.image_id]))
 
         def put(verdicts: list[Verdict]) -> list[VerifiedFace]:
-            for verdict in verdicts:
-                if verdict.crop is not None:
-                    storage.write(f"{directory}/{verdict.face.crop_name}", verdict.crop, durable=False)
-                if verdict.rejected is not None:
-                    storage.write(_rejected_path(split, shard, verdict.face), verdict.rejected, durable=False)
-            return [replace(verdict.face, image_sha256=images[verdict.face.image_id].sha256) for verdict in verdicts]
+            return put_crops(storage, split, shard, verdicts, images[verdicts[0].face.image_id].sha256)
 
         as_stored = sorted((images[name] for name in by_image), key=lambda image: (image.segment, image.offset or 0))
         for done in overlapped(put, verifiers.map(overlapped(task, as_stored))):
@@ -110,11 +109,8 @@ def verify(
             faces += _counted(done, progress)
 
         faces.sort(key=lambda face: (face.image_id, face.face_id))
-        table_sha256 = tables.write_table(
-            storage,
-            f"{directory}/{layout.FACES_TABLE}",
-            tables.from_rows(faces, VerifiedFace),
-        )
+        table = tables.from_rows(faces, VerifiedFace)
+        table_sha256 = tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", table)
         _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
         kept = {_rejected_path(split, shard, face) for face in faces if face.rejected_sha256}
         for entry in list(storage.list(layout.rejected_dir(split, shard))):
@@ -141,22 +137,44 @@ def _by_image(
     return by_image
 
 
+def asked_of(wanted: Sequence[WantedFace], settings: Mapping[str, Any]) -> str:
+    """What stands for the faces of a shard and all that shapes the verdicts on them, but for the originals."""
+    return identity.fingerprint({"faces": [astuple(face) for face in wanted], **settings})
+
+
+def begin(journal: Journal, asked: str) -> list[dict[str, Any]]:
+    """What a journal has of what is ``asked``, an image each; another one's is forgotten."""
+    if journal.rows[:1] == [{"asked": asked}]:
+        return journal.rows[1:]
+    journal.clear()
+    journal.append({"asked": asked})
+    return []
+
+
+def put_crops(
+    storage: Storage, split: str, shard: int, verdicts: Sequence[Verdict], image_sha256: str | None
+) -> list[VerifiedFace]:
+    """Store the crops of one image's verdicts; their rows."""
+    for verdict in verdicts:
+        if verdict.crop is not None:
+            path = f"{layout.faces_dir(split, shard)}/{verdict.face.crop_name}"
+            storage.write(path, verdict.crop, durable=False)
+        if verdict.rejected is not None:
+            storage.write(_rejected_path(split, shard, verdict.face), verdict.rejected, durable=False)
+    return [replace(verdict.face, image_sha256=image_sha256) for verdict in verdicts]
+
+
 def _replayed(
-    journal: Journal,
-    fingerprint: str,
-    is_stored: Callable[[VerifiedFace], bool],
-    by_image: Mapping[str, Sequence[WantedFace]],
+    journal: Journal, asked: str, images: Mapping[str, StoredImage], is_stored: Callable[[VerifiedFace], bool]
 ) -> Iterator[list[VerifiedFace]]:
-    """The faces of each image a killed run has finished, if their crops are stored as it said."""
-    if journal.rows[:1] != [{"fingerprint": fingerprint}]:
-        journal.clear()
-        journal.append({"fingerprint": fingerprint})
-        return
+    """The faces of each image that was finished before, if original and crops are stored as it was said then."""
     seen: set[str] = set()
-    for row in journal.rows[1:]:
+    for row in begin(journal, asked):
         faces = [from_values(VerifiedFace, value) for value in row["faces"]]
         image_id = faces[0].image_id
-        if image_id not in seen and all(is_stored(face) for face in faces):
+        digest = faces[0].image_sha256
+        same = digest is not None and image_id in images and images[image_id].sha256 == digest
+        if same and image_id not in seen and all(is_stored(face) for face in faces):
             seen.add(image_id)
             yield faces
 

@@ -27,6 +27,9 @@ from fec.segments.members import member_header
 from fec.segments.reading import SEGMENT_FILE, numbers
 from fec.storage import Storage
 
+# What lies in the workspace of a shard: what was added since the last seal, a row each, and their bytes.
+JOURNAL: Final = "journal"
+TAR: Final = "segment.tar"
 SEGMENT_BYTES: Final = 64 << 20
 # Rows of a segment: many tiny pictures, or many that are gone.
 SEGMENT_ROWS: Final = 4096
@@ -46,7 +49,7 @@ def seal_unfinished(storage: Storage, split: str) -> None:
     Raises RunFailed while one of them is still at work.
     """
     shards = storage.workspace(layout.images_dir(split, 0)).parent
-    for journal in sorted(shards.glob("*/journal")):
+    for journal in sorted(shards.glob(f"*/{JOURNAL}")):
         with SegmentWriter(storage, split, int(journal.parent.name)) as writer:
             writer.finish()
     storage.remove_workspace(layout.images_dir(split, 0))
@@ -69,8 +72,8 @@ class SegmentWriter:
         self._segment_bytes = segment_bytes
         self._lock = threading.RLock()
         workspace = storage.workspace(self._directory)
-        self._journal = Journal(workspace / "journal")
-        self._path = workspace / "segment.tar"
+        self._journal = Journal(workspace / JOURNAL)
+        self._path = workspace / TAR
         # The number the tar was put under while its manifest was not.
         self._put_as: int | None = None
         self._look_at = 0.0

@@ -9,7 +9,7 @@ import filecmp
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -165,6 +165,9 @@ class LocalStorage:
                 folder.mkdir(parents=True, exist_ok=True)
                 return folder
         raise RunFailed(f"{folder} could not be made; remove what is in its way and run again")
+
+    def workspaces(self, directory: str) -> Sequence[Path]:
+        return sorted((self._base / WORKSPACE / checked(directory)).glob("*"))
 
     def remove_workspace(self, path: str) -> None:
         folder = self._base / WORKSPACE / checked(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -76,6 +76,9 @@ class Storage(Protocol):
 
         With a local root a killed step finds it again; with a remote one it lasts as long as the machine.
         """
+
+    def workspaces(self, directory: str) -> Sequence[Path]:
+        """The workspaces there are of paths directly below ``directory``, by name; none is made."""
 
     def remove_workspace(self, path: str) -> None:
         """Remove the workspace of ``path`` and parents left empty."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, TypeVar
@@ -71,6 +71,9 @@ class RemoteWork:
         folder = base / checked(path)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def workspaces(self, directory: str) -> Sequence[Path]:
+        return sorted((self._workspaces() / checked(directory)).glob("*"))
 
     def remove_workspace(self, path: str) -> None:
         base = self._workspaces()

@@ -70,6 +70,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     running.add_argument(
         "--train-image", metavar="IMAGE", default=TRAIN_IMAGE, help="with --runner docker (default: %(default)s)"
     )
+    running.add_argument(
+        "--ahead",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="verify faces while a download waits for its hosts; auto: where there is more than one core "
+        "(default: %(default)s)",
+    )
     running.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
 
 
@@ -82,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     images = (data_image, options.train_image) if options.runner == "docker" else None
     if not options.replace:
         arguments.refuse_another_dataset(parameters)
-    return finish(parameters, as_json=options.json, images=images, until=options.until)
+    return finish(parameters, as_json=options.json, images=images, until=options.until, ahead=options.ahead)
 
 
 def _held_to(subset: str, parameters: RunParameters) -> RunParameters:
@@ -112,11 +119,13 @@ def finish(
     as_json: bool,
     images: tuple[str, str] | None = None,
     until: str = stages.MODEL,
+    ahead: str = "auto",
 ) -> int:
     """Check the arguments, run the pipeline up to the stage ``until`` and print its summary; the exit code.
 
-    ``images``, of the data steps and of training, makes containers of the tasks.
+    ``images``, of the data steps and of training, makes containers of the tasks; nothing works ``ahead`` of those.
     """
+    from pipelines.local import ahead as verify_ahead
     from pipelines.local import containers
     from pipelines.local.execution import execute
     from pipelines.local.summary import read, so_far
@@ -131,7 +140,8 @@ def finish(
         pipeline_arguments, inside = containers.on_this_machine(pipeline_arguments, *images)
         inside.check()
     try:
-        report = execute(pipeline_arguments, sys.stderr, inside, until)
+        early = images is None and until != stages.PLAN and verify_ahead.wanted(ahead)
+        report = execute(pipeline_arguments, sys.stderr, inside, until, early)
     except Stopped as stopped:
         print(f"stopped by {stopped}; the same command goes on where it was", file=sys.stderr)
         return stopped.exit_code

@@ -25,18 +25,22 @@ CHANNEL: Final = "events"
 
 
 def execute(
-    arguments: Mapping[str, Any], stream: TextIO, containers: Containers | None = None, until: str = stages.MODEL
+    arguments: Mapping[str, Any],
+    stream: TextIO,
+    containers: Containers | None = None,
+    until: str = stages.MODEL,
+    ahead: bool = False,
 ) -> str:
     """Run the pipeline with ``arguments`` up to the stage ``until``, showing on ``stream`` how far it is.
 
     Gives the report's path, or "" where the stage comes before it. Its tasks run as processes, or in ``containers`` if
-    some are given.
+    some are given. ``ahead``: faces are verified beside its downloads (``pipelines.local.ahead``).
 
     Raises ConfigurationError or RunFailed with the failed step's own words, Stopped if a signal asked for the
     end. Whatever is raised, no process is left running, and the same call goes on where this one was.
     """
     with run_folder(arguments["root"]) as folder:
-        (folder.path / local.ARGUMENTS).write_text(json.dumps({"arguments": arguments, "until": until}))
+        (folder.path / local.ARGUMENTS).write_text(json.dumps({"arguments": arguments, "until": until, "ahead": ahead}))
         try:
             with _cleaned(folder, containers):
                 _run(folder, stream)

@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,6 +58,7 @@ def run(folder: Path) -> int:
     from fec.progress import event
     from pipelines.graph.options import LOCAL
     from pipelines.local import containers
+    from pipelines.local.ahead import verifying_ahead
     from pipelines.pipeline import pipeline
 
     _keep_arguments_whole()
@@ -68,8 +69,10 @@ def run(folder: Path) -> int:
         containers.use_images(defined, found)
         runner = containers.runner(found, folder)
     local.init(runner, pipeline_root=str(folder / "pipeline"))
+    ahead = verifying_ahead(asked["arguments"]) if asked["ahead"] else nullcontext()
     try:
-        outputs = defined(**asked["arguments"]).outputs
+        with ahead:
+            outputs = defined(**asked["arguments"]).outputs
     except RuntimeError as error:
         event(STEP_FAILED, failure_in(str(error)), severity="ERROR")
         return 1

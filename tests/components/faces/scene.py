@@ -79,6 +79,16 @@ class Page:
 
 def downloaded(root: Path, pages: Sequence[Page], split: str = "train", shards: int = 1) -> Storage:
     """A root in which ``pages`` are planned over ``shards`` and downloaded; page number n is in shard n % shards."""
+    storage = planned(root, pages, split, shards)
+    for shard in range(shards):
+        with SegmentWriter(storage, split, shard) as writer:
+            fetch(writer, pages[shard::shards])
+            finish(storage, writer, pages[shard::shards], split, shard)
+    return storage
+
+
+def planned(root: Path, pages: Sequence[Page], split: str = "train", shards: int = 1) -> Storage:
+    """A root in which ``pages`` are planned over ``shards``."""
     storage = open_storage(str(root))
     rows = [
         PlannedFace(
@@ -95,17 +105,25 @@ def downloaded(root: Path, pages: Sequence[Page], split: str = "train", shards: 
     directory = layout.plan_dir(split)
     digest = tables.write_table(storage, f"{directory}/faces.parquet", tables.from_rows(rows, PlannedFace))
     write_done(storage, directory, Done("plan", "0" * 64, digest, {}, {"num_shards": shards}))
-    for shard in range(shards):
-        content = hashlib.sha256()
-        with SegmentWriter(storage, split, shard) as writer:
-            for page in pages[shard::shards]:
-                tried = Tried(identity.image_id(page.url), page.url, page.outcome, page.detail, 1, AT)
-                writer.add(tried, page.data, "jpg")
-                content.update(page.url.encode() + page.outcome.encode() + (page.data or b""))
-            writer.finish()
-        done = Done("download", "0" * 64, content.hexdigest())
-        write_done(storage, layout.images_dir(split, shard), done)
     return storage
+
+
+def fetch(writer: SegmentWriter, pages: Sequence[Page]) -> None:
+    """Store ``pages`` as a download does."""
+    for page in pages:
+        tried = Tried(identity.image_id(page.url), page.url, page.outcome, page.detail, 1, AT)
+        writer.add(tried, page.data, "jpg")
+
+
+def finish(
+    storage: Storage, writer: SegmentWriter, pages: Sequence[Page], split: str = "train", shard: int = 0
+) -> None:
+    """End the download of a shard that has all of ``pages``."""
+    content = hashlib.sha256()
+    for page in pages:
+        content.update(page.url.encode() + page.outcome.encode() + (page.data or b""))
+    writer.finish()
+    write_done(storage, layout.images_dir(split, shard), Done("download", "0" * 64, content.hexdigest()))
 
 
 def rows(storage: Storage, split: str = "train", shard: int = 0) -> list[dict[str, Any]]:
