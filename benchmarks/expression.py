@@ -196,7 +196,11 @@ def hog_lda(train: Sequence[Picture], held_out: Sequence[DrawnTriplet]) -> float
 @cache
 def hog(picture: Picture) -> NDArray[Any]:
     """Histograms of oriented gradients (Dalal & Triggs, CVPR 2005) of a picture in grey."""
-    pixels = cv2.imread(str(picture.path), cv2.IMREAD_GRAYSCALE)
+    return hog_of(cv2.imread(str(picture.path), cv2.IMREAD_GRAYSCALE))
+
+
+def hog_of(pixels: Any) -> NDArray[Any]:
+    """The same of grey pixels, uint8 [height, width]."""
     small = cv2.resize(np.asarray(pixels), (HOG_SIZE, HOG_SIZE), interpolation=cv2.INTER_AREA)
     descriptor = cv2.HOGDescriptor((HOG_SIZE, HOG_SIZE), (16, 16), (8, 8), (8, 8), 9)
     return np.asarray(descriptor.compute(small)).ravel()
