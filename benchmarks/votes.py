@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -53,9 +54,10 @@ def main() -> None:
     parser.add_argument("--train-triplets", type=int, default=6000, help="default: %(default)s")
     parser.add_argument("--eval-triplets", type=int, default=1000, help="default: %(default)s")
     parser.add_argument("--steps", type=int, default=600, help="default: %(default)s")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     options = parser.parse_args()
-    print(f"{'loss':<26}{'seed':>5}{'as drawn':>10}{'all votes agree':>17}{'four fifths':>13}{'fewer':>8}{'raters':>8}")
+    print(f"{'loss':<26}{'seed':>8}{'as drawn':>10}{'all votes agree':>17}{'four fifths':>13}{'fewer':>8}{'raters':>8}")
+    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in LOSSES}
     for seed in options.seeds:
         with tempfile.TemporaryDirectory(prefix="fec-votes-") as folder:
             faces, root = Path(folder, "faces"), Path(folder, "root")
@@ -68,10 +70,25 @@ def main() -> None:
             clean = Path(folder, "clean")
             write_root(clean, {TRAIN: train, EVAL: held_out}, IMAGE_SIZE)
             for name, words in LOSSES.items():
-                _row(name, seed, words, options.steps, root, clean)
+                rows[name].append(_figures(name, seed, words, options.steps, root, clean))
+                _show(name, f"{seed}", rows[name][-1])
+    _conclude(rows)
 
 
-def _row(name: str, seed: int, words: Sequence[str], steps: int, root: Path, clean: Path) -> None:
+def _conclude(rows: Mapping[str, Sequence[tuple[float, ...]]]) -> None:
+    """Print mean and spread over the seeds, and how far each loss is ahead of the first, seed by seed."""
+    for name, of_seeds in rows.items():
+        _show(name, "mean", tuple(map(statistics.mean, zip(*of_seeds, strict=True))))
+        if len(of_seeds) > 1:
+            _show(name, "spread", tuple(map(statistics.stdev, zip(*of_seeds, strict=True))))
+    first, *others = rows
+    for name in others:
+        ahead = [one[0] - base[0] for one, base in zip(rows[name], rows[first], strict=True)]
+        print(f"{name} less {first}, as drawn: {', '.join(f'{value:+.3f}' for value in ahead)}")
+
+
+def _figures(name: str, seed: int, words: Sequence[str], steps: int, root: Path, clean: Path) -> tuple[float, ...]:
+    """Train and measure: accuracy against what was drawn, against the consensus by agreement (three), the raters'."""
     run = name.replace(",", "").replace(" ", "-")
     step("train", "--root", str(root), "--run", run, "--seed", str(seed), "--steps", str(steps), *words)
     (clean / "models").mkdir(exist_ok=True)
@@ -84,8 +101,12 @@ def _row(name: str, seed: int, words: Sequence[str], steps: int, root: Path, cle
         found[place] = json.loads((place / layout.report_dir(run) / "metrics.json").read_text())
     by = {level: value["accuracy"] for level, value in found[root]["by_agreement"].items()}
     drawn, raters = found[clean]["triplet_accuracy"]["overall"], found[root]["raters"]["overall"]["accuracy"]
-    agreed = f"{by.get('all_votes', 0):>17.3f}{by.get('four_fifths', 0):>13.3f}{by.get('fewer', 0):>8.3f}"
-    print(f"{name:<26}{seed:>5}{drawn:>10.3f}{agreed}{raters:>8.3f}", flush=True)
+    return drawn, by.get("all_votes", 0), by.get("four_fifths", 0), by.get("fewer", 0), raters
+
+
+def _show(name: str, which: str, figures: tuple[float, ...]) -> None:
+    cells = "".join(f"{value:>{width}.3f}" for value, width in zip(figures, (10, 17, 13, 8, 8), strict=True))
+    print(f"{name:<26}{which:>8}{cells}", flush=True)
 
 
 if __name__ == "__main__":
