@@ -97,25 +97,43 @@ def verify(
                 journal.append({"faces": [to_json(face) for face in done]})
                 faces += _counted(done, progress)
 
-        def task(image: StoredImage) -> ImageTask:
-            return ImageTask(read_original(storage, split, shard, image), tuple(by_image[image.image_id]))
-
-        def put(verdicts: list[Verdict]) -> list[VerifiedFace]:
-            return put_crops(storage, split, shard, verdicts, images[verdicts[0].face.image_id].sha256)
-
-        as_stored = sorted((images[name] for name in by_image), key=lambda image: (image.segment, image.offset or 0))
-        for done in overlapped(put, verifiers.map(overlapped(task, as_stored))):
+        for done in _verified(storage, split, shard, images, by_image, verifiers):
             journal.append({"faces": [to_json(face) for face in done]})
             faces += _counted(done, progress)
+        return _finished(storage, split, shard, faces)
 
-        faces.sort(key=lambda face: (face.image_id, face.face_id))
-        table = tables.from_rows(faces, VerifiedFace)
-        table_sha256 = tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", table)
-        _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
-        kept = {_rejected_path(split, shard, face) for face in faces if face.rejected_sha256}
-        for entry in list(storage.list(layout.rejected_dir(split, shard))):
-            if entry.path not in kept:
-                storage.delete(entry.path)
+
+def _verified(
+    storage: Storage,
+    split: str,
+    shard: int,
+    images: Mapping[str, StoredImage],
+    by_image: Mapping[str, Sequence[WantedFace]],
+    verifiers: Verifiers,
+) -> Iterator[list[VerifiedFace]]:
+    """The faces of each image of ``by_image``, as they come, once their crops are stored."""
+
+    def task(image: StoredImage) -> ImageTask:
+        return ImageTask(read_original(storage, split, shard, image), tuple(by_image[image.image_id]))
+
+    def put(verdicts: list[Verdict]) -> list[VerifiedFace]:
+        return put_crops(storage, split, shard, verdicts, images[verdicts[0].face.image_id].sha256)
+
+    as_stored = sorted((images[name] for name in by_image), key=lambda image: (image.segment, image.offset or 0))
+    return overlapped(put, verifiers.map(overlapped(task, as_stored)))
+
+
+def _finished(storage: Storage, split: str, shard: int, faces: list[VerifiedFace]) -> Result:
+    """Store the table, and remove what an earlier run with other parameters left."""
+    directory = layout.faces_dir(split, shard)
+    faces = sorted(faces, key=lambda face: (face.image_id, face.face_id))
+    table = tables.from_rows(faces, VerifiedFace)
+    table_sha256 = tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", table)
+    _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
+    kept = {_rejected_path(split, shard, face) for face in faces if face.rejected_sha256}
+    for entry in list(storage.list(layout.rejected_dir(split, shard))):
+        if entry.path not in kept:
+            storage.delete(entry.path)
     digest = tables.verified_digest((face.face_id, face.outcome, face.crop_name, face.crop_sha256) for face in faces)
     counts = {"images": len({face.image_id for face in faces}), "faces": len(faces)}
     lacking = sorted({extras.lacking(face.detail) for face in faces} - {""})
