@@ -3,7 +3,7 @@
 Photographs from packages, scaled to 1024 pixels, baseline and progressive; or a folder of one's own, with a CSV of
 ``file,left,right,top,bottom`` (fractions, no header). The same work in other ways is timed in turn with ours, and of
 each detector it is told how many faces it finds in the boxes and in as many boxes elsewhere, on the folder and on the
-packages' photographs changed in many ways. What storage takes is measured by running the step.
+packages' photographs changed in many ways. What storage takes is measured by running the step (face_step.py).
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import resource
 import statistics
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,13 +23,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks import face_sets
+from benchmarks import face_sets, face_step
 from components.faces import detectors
 from components.faces.detectors.yunet import INPUT_SIDE, WEIGHTS
-from components.faces.geometry import crop_place, cut
+from components.faces.geometry import crop_place, cut, reduced
 from components.faces.parameters import Parameters, known_detectors
 from components.faces.verification import WantedFace, verify_image
-from components.faces.verifiers import ImageTask, Setup, Verifiers
 from fec.boxes import Box
 from fec.outcomes import FaceOutcome
 from fec.pixels import RGB, TooManyPixels, Unreadable, decode, encode_jpeg, upright
@@ -190,10 +187,10 @@ def measure(photographs: Sequence[Photograph], rounds: int) -> None:
         print(f"  {what}: {sums[name]:.2f} ms, {sums[name] / sums['ours']:.2f} times ours")
 
 
-def resized(crop: RGB) -> Any:
+def resized(crop: RGB) -> RGB:
     """The crop as YuNet gets it."""
     scale = INPUT_SIDE / max(crop.shape[:2])
-    return cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return reduced(crop, max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
 
 
 def large() -> None:
@@ -212,37 +209,6 @@ def large() -> None:
     print(
         f"12,000 x 9,000 JPEG: {verdict.face.outcome}, {peak_memory() - before:.0f} MB more, {spent:.2f} s of CPU time"
     )
-
-
-def side_by_side(pictures: int = 400) -> None:
-    """Print what one and two worker processes make of the same pictures, by the clock and by CPU time.
-
-    What starting them takes is left out: it is what few pictures take, and is subtracted.
-    """
-    wanted = tuple(WantedFace(str(n), "image", BOXES[name], "crop.jpg") for n, name in enumerate(PEOPLE))
-    photographs = packaged(False, PEOPLE)
-    found: dict[int, tuple[float, float]] = {}
-    for workers in (1, 2):
-        taken = []
-        for count in (20, 20 + pictures):
-            tasks = [ImageTask(photographs[n % 2].data, wanted[n % 2 : n % 2 + 1]) for n in range(count)]
-            wall, cpu = time.perf_counter(), _children()
-            with Verifiers(Setup(CRITERIA, ""), workers, 10**6) as verifiers:
-                deque(verifiers.map(tasks), maxlen=0)
-            taken.append((time.perf_counter() - wall, _children() - cpu))
-        (few_wall, few_cpu), (wall, cpu) = taken
-        found[workers] = (wall - few_wall) / pictures * 1000, (cpu - few_cpu) / pictures * 1000
-    (wall, cpu), (wall_2, cpu_2) = found[1], found[2]
-    print(
-        f"two workers: {wall / wall_2:.2f} times as fast as one by the clock ({wall_2:.1f}, {wall:.1f} ms a picture); "
-        f"CPU time a picture {cpu_2 / cpu:.2f} times that of one ({cpu_2:.1f} and {cpu:.1f} ms)"
-    )
-
-
-def _children() -> float:
-    """CPU seconds of the processes that this one has started and seen end."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def peak_memory(*, reset: bool = False) -> float:
@@ -266,7 +232,7 @@ def main() -> None:
             print(f"packaged photographs {what} at {SIDE} px, {'progressive' if progressive else 'baseline'}")
             measure(packaged(progressive, names), options.rounds)
     large()
-    side_by_side()
+    face_step.main([])
     if options.images is not None and options.boxes is not None:
         photographs = own(options.images, options.boxes)
         if not photographs:

@@ -22,8 +22,10 @@ from benchmarks.faces import BOXES, PEOPLE
 from components.collect.likeness import looks, nearest, repeated
 from components.collect.parameters import MOST_ALIKE
 from components.faces.geometry import crop_place, cut
-from components.faces.likeness import likeness
+from components.faces.likeness import grey_likeness, likeness, small_grey
 from fec.pixels import RGB, decode, encode_jpeg
+
+Look = Callable[[RGB], bytes | None]
 
 SIDE: Final = 1000
 PHOTOGRAPHS: Final = (
@@ -92,9 +94,14 @@ CHANGES: Final[dict[str, Callable[[RGB], RGB]]] = {
 }
 
 
-def bits(some: RGB, other: RGB) -> int | None:
+def crop_look(rgb: RGB) -> bytes | None:
+    """A crop's look, as the faces step stores it."""
+    return grey_likeness(small_grey(rgb))
+
+
+def bits(some: RGB, other: RGB, look: Look) -> int | None:
     """The bits in which two pictures differ, None if one is too flat."""
-    found = likeness(some), likeness(other)
+    found = look(some), look(other)
     return None if None in found else _apart(*found)
 
 
@@ -102,18 +109,18 @@ def _apart(some: bytes | None, other: bytes | None) -> int:
     return int(np.bitwise_count(np.frombuffer(some or b"", np.uint8) ^ np.frombuffer(other or b"", np.uint8)).sum())
 
 
-def changed(pictures: Sequence[RGB], what: str) -> None:
+def changed(pictures: Sequence[RGB], what: str, look: Look = likeness) -> None:
     """Print, for each change, how far it moves the pictures."""
     print(f"{what:24}median  most  same ({MOST_ALIKE} bits or fewer)")
     for name, change in CHANGES.items():
-        found = [apart for rgb in pictures if (apart := bits(rgb, change(rgb))) is not None]
+        found = [apart for rgb in pictures if (apart := bits(rgb, change(rgb), look)) is not None]
         same = sum(apart <= MOST_ALIKE for apart in found)
         print(f"  {name:20}{statistics.median(found):8.0f}{max(found):6}  {same} of {len(found)}")
 
 
-def different(pictures: Sequence[RGB], what: str) -> None:
+def different(pictures: Sequence[RGB], what: str, look: Look = likeness) -> None:
     """Print how near the nearest of different pictures are."""
-    known = [look for rgb in pictures if (look := likeness(rgb)) is not None]
+    known = [found for rgb in pictures if (found := look(rgb)) is not None]
     apart = sorted(_apart(*pair) for pair in combinations(known, 2))
     same, near = sum(one <= MOST_ALIKE for one in apart), ", ".join(map(str, apart[:5]))
     median = apart[len(apart) // 2]
@@ -165,9 +172,9 @@ def main() -> None:
         rgb = pictures[name]
         crops.append(cut(rgb, crop_place(BOXES[name], 0.15, "box", rgb.shape[1], rgb.shape[0])))
     changed(list(pictures.values()), f"{len(pictures)} photographs")
-    changed(crops, f"{len(crops)} faces' crops")
+    changed(crops, f"{len(crops)} faces' crops", crop_look)
     different(list(parts(pictures)), "photographs and quarters of them")
-    different(lfw_faces(), "100 faces")
+    different(lfw_faces(), "100 faces", crop_look)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""YuNet's network by OpenCV and by onnxruntime, on one core: python benchmarks/yunet_runtimes.py (with fec[export]).
+"""YuNet's network by OpenCV and by onnxruntime, on one core: python benchmarks/yunet_runtimes.py.
 
 The same input of 160 x 160 pixels in turn; prints the CPU time of each and how far their outputs
-are apart. What OpenCV's detector does around the network (boxes of the outputs, suppression) is timed with it.
+are apart. What is done around the network (boxes of the outputs, suppression) is timed with it: by OpenCV's detector,
+and by ours, which also scales the crop.
 """
 
 from __future__ import annotations
@@ -13,28 +14,17 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from benchmarks.face_sets import FACES, photograph
-from components.faces.detectors.yunet import INPUT_SIDE, WEIGHTS
+from components.faces.detectors.onnx_sessions import open_session
+from components.faces.detectors.yunet import INPUT_SIDE, WEIGHTS, YuNet, any_size
+from components.faces.detectors.yunet_outputs import OUTPUTS
 from components.faces.geometry import crop_place, cut
+from fec.boxes import Box
 
-# In the file the input's height and width are 640 (dim_value); as names of the same length any size is taken.
-_FIXED: Final = b"\x08\x80\x05"
-_FREE: Final = (b"\x12\x01h", b"\x12\x01w")
+WHOLE: Final = Box(0.0, 1.0, 0.0, 1.0)
 ROUNDS: Final = 40
 CALLS: Final = 10
-
-
-def session() -> Any:
-    """YuNet in onnxruntime, one thread, for pictures of any size."""
-    graph = WEIGHTS.read_bytes()
-    for free in _FREE:
-        graph = graph.replace(_FIXED, free, 1)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # it warns that outputs are of other sizes than the file says
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def milliseconds(work: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -55,25 +45,26 @@ def main() -> None:
     crop = cut(rgb, crop_place(FACES["astronaut"], 0.15, "box", rgb.shape[1], rgb.shape[0]))
     bgr = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), (INPUT_SIDE, INPUT_SIDE))
     blob = cv2.dnn.blobFromImage(bgr)
-    other = session()
-    names = [output.name for output in other.get_outputs()]
+    other = open_session(any_size(WEIGHTS.read_bytes()), threads=1)
+    ours = YuNet()
     network = cv2.dnn.readNet(str(WEIGHTS))
     detector = cv2.FaceDetectorYN.create(str(WEIGHTS), "", (INPUT_SIDE, INPUT_SIDE), 0.4, 0.3, 50)
 
     def by_opencv() -> Any:
         network.setInput(blob)
-        return network.forward(names)
+        return network.forward(OUTPUTS)
 
     apart = [
-        float(np.abs(np.ravel(ours) - np.ravel(theirs)).max())
-        for ours, theirs in zip(by_opencv(), other.run(None, {"input": blob}), strict=True)
+        float(np.abs(np.ravel(some) - np.ravel(others)).max())
+        for some, others in zip(by_opencv(), other.run(OUTPUTS, {"input": blob}), strict=True)
     ]
     print(f"outputs differ by {max(apart):.1e} at the most")
     found = milliseconds(
         {
             "OpenCV's detector": lambda: detector.detect(bgr),
             "OpenCV, the network alone": by_opencv,
-            "onnxruntime, the network alone": lambda: other.run(None, {"input": blob}),
+            "ours": lambda: ours.find(crop, WHOLE),
+            "onnxruntime, the network alone": lambda: other.run(OUTPUTS, {"input": blob}),
         }
     )
     for name, value in found.items():

@@ -37,6 +37,12 @@ PATTERNS = (
     # OpenCV's cascades; the detectors' weights are components/faces/weights.
     "cv2/data/*.xml",
     "cv2/**/*.pyi",
+    # onnxruntime's tools for other people's networks, and its library for C, of which Python's has a copy.
+    "onnxruntime/capi/libonnxruntime.so.*",
+    "onnxruntime/datasets",
+    "onnxruntime/quantization",
+    "onnxruntime/tools",
+    "onnxruntime/transformers",
     # NumPy's build tools and the extension modules of its own tests.
     "numpy/_core/*_tests.*",
     "numpy/_core/_simd.*",

@@ -6,6 +6,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fec.boxes import Box, PixelBox
 from fec.pixels import RGB
@@ -49,6 +50,23 @@ def within(box: Box, place: PixelBox, width: int, height: int) -> Box:
         (box.top * height - place.top) / place.height,
         (box.bottom * height - place.top) / place.height,
     )
+
+
+def reduced(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """A picture, of colours or grey, at ``width`` x ``height``: halved while it is twice as large, then interpolated.
+
+    OpenCV averages by halves ten times as fast as by other shares.
+    """
+    while pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:
+        rows, columns = pixels.shape[0] // 2, pixels.shape[1] // 2
+        pixels = _resized(pixels[: 2 * rows, : 2 * columns], columns, rows, cv2.INTER_AREA)
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    return _resized(pixels, width, height, cv2.INTER_LINEAR)
+
+
+def _resized(pixels: NDArray[np.uint8], width: int, height: int, how: int) -> NDArray[np.uint8]:
+    return cv2.resize(pixels, (width, height), interpolation=how).astype(np.uint8, copy=False)
 
 
 def _grown(start: int, end: int, length: int, limit: int) -> tuple[int, int]:

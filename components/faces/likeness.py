@@ -13,8 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from components.faces.geometry import reduced
 from fec.pixels import RGB, upright
 
+Grey = NDArray[np.uint8]
+"""Grey levels of shape (height, width)."""
+
+CROP_SIDE: Final = 160
 _SIDE: Final = 64
 _FREQUENCIES: Final = 16
 # Enough pixels of the shorter side to average 64 from: of larger pictures every n-th is taken, before anything else.
@@ -37,29 +42,47 @@ def likeness(rgb: RGB, orientation: int = 1) -> bytes | None:
         rgb = cv2.resize(rgb, (width // step, height // step), interpolation=cv2.INTER_NEAREST).astype(
             np.uint8, copy=False
         )
-    seen = np.ascontiguousarray(upright(rgb, orientation))
-    small = _small(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False))
+    return grey_likeness(_grey(np.ascontiguousarray(upright(rgb, orientation))))
+
+
+def grey_likeness(levels: Grey) -> bytes | None:
+    """As ``likeness``, of grey levels: those of a face's crop as ``small_grey`` gives them."""
+    small = _small(levels)
     if _quality(small) < _MIN_QUALITY:
         return None
     lowest = cv2.dct(small.astype(np.float32))[1 : _FREQUENCIES + 1, 1 : _FREQUENCIES + 1]
-    return np.packbits(lowest > np.median(lowest)).tobytes()
+    # As np.median, in a tenth of its time.
+    ordered = np.sort(lowest, axis=None)
+    middle = len(ordered) // 2
+    return np.packbits(lowest > (ordered[middle - 1] + ordered[middle]) / 2).tobytes()
 
 
-def _small(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def small_grey(crop: RGB) -> Grey:
+    """A crop's grey levels at CROP_SIDE pixels of its longer side."""
+    height, width = crop.shape[:2]
+    scale = CROP_SIDE / max(height, width)
+    return reduced(_grey(crop), max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def _grey(rgb: RGB) -> Grey:
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+
+
+def _small(levels: Grey) -> Grey:
     """The picture at _SIDE x _SIDE, whatever its shape."""
-    height, width = grey.shape
+    height, width = levels.shape
     # By a whole number first, which OpenCV averages many times as fast; it costs less than 1 % at the far edges.
     times = min(height, width) // _AVERAGED
     if times > 1:
-        even = grey[: height // times * times, : width // times * times]
-        grey = cv2.resize(even, (width // times, height // times), interpolation=cv2.INTER_AREA).astype(
+        even = levels[: height // times * times, : width // times * times]
+        levels = cv2.resize(even, (width // times, height // times), interpolation=cv2.INTER_AREA).astype(
             np.uint8, copy=False
         )
     how = cv2.INTER_AREA if min(height, width) >= _SIDE else cv2.INTER_LINEAR
-    return cv2.resize(grey, (_SIDE, _SIDE), interpolation=how).astype(np.uint8, copy=False)
+    return cv2.resize(levels, (_SIDE, _SIDE), interpolation=how).astype(np.uint8, copy=False)
 
 
-def _quality(small: NDArray[np.uint8]) -> int:
-    levels = small.astype(np.int32)
-    steps = (np.abs(np.diff(levels, axis=axis)) * 100 // 255 for axis in (0, 1))
-    return int(sum(int(step.sum()) for step in steps)) // _GRADIENTS_A_QUALITY
+def _quality(small: Grey) -> int:
+    levels = small.astype(np.int16)
+    across, down = (np.abs(steps) * 100 // 255 for steps in (levels[:, 1:] - levels[:, :-1], levels[1:] - levels[:-1]))
+    return int(across.sum() + down.sum()) // _GRADIENTS_A_QUALITY

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from components.faces.detectors import Detector, Found
-from components.faces.geometry import crop_place, cut, within
+from components.faces.geometry import crop_place, cut, reduced, within
 from components.faces.judging import SURE, judge, pose, stands, turned, turned_box
-from components.faces.likeness import likeness
+from components.faces.likeness import Grey, grey_likeness, likeness, small_grey
 from components.faces.parameters import Parameters
 from fec.boxes import Box
 from fec.codecs import jpeg
@@ -28,7 +28,6 @@ from fec.rows import VerifiedFace
 
 THUMBNAIL_SIDE: Final = 96
 THUMBNAIL_QUALITY: Final = 80
-BLUR_SIDE: Final = 160
 # A lower threshold may have kept such a face, and holding a higher one against that takes the thumbnail from the stored
 # crop (rejudging.py): a run of its own must come to the same bytes. Other rejected crops are never encoded.
 _KEPT_AT_SOME_THRESHOLD: Final = (FaceOutcome.OK, FaceOutcome.LOW_CONFIDENCE, FaceOutcome.SEVERAL_FACES)
@@ -123,7 +122,8 @@ def _verify_face(view: _View, face: WantedFace, criteria: Parameters, detector: 
     if min(place.width, place.height) < 1:
         return rejected(face, FaceOutcome.BOX_TOO_SMALL, "the box holds no pixel", detector.name, **columns)
     crop = to_srgb(cut(view.rgb, place), view.icc)
-    columns |= {"blur": blur(crop), "crop_likeness": likeness(crop)}
+    levels = small_grey(crop)
+    columns |= {"blur": blur(levels), "crop_likeness": grey_likeness(levels)}
     if min(place.width, place.height) < criteria.min_crop_size:
         detail = f"crop of {place.width}x{place.height} pixels, wanted {criteria.min_crop_size} a side"
         columns["thumbnail"] = _thumbnail(crop)
@@ -188,14 +188,9 @@ def _found_columns(found: Found, width: int, height: int) -> dict[str, object]:
     return columns if head is None else columns | {"roll": head.roll, "yaw": head.yaw, "pitch": head.pitch}
 
 
-def blur(rgb: RGB) -> float:
-    """How sharp a crop is: the variance of its grey levels' Laplacian at BLUR_SIDE pixels; blurred: below 100."""
-    height, width = rgb.shape[:2]
-    scale = BLUR_SIDE / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    scaled = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(scaled, cv2.CV_16S))
+def blur(levels: Grey) -> float:
+    """How sharp a crop is: the variance of the Laplacian of its ``small_grey`` levels; blurred: below 100."""
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(levels, cv2.CV_16S))
     return float(deviation[0, 0]) ** 2
 
 
@@ -207,9 +202,8 @@ def thumbnail_of(crop: bytes) -> bytes:
 def _thumbnail(rgb: RGB) -> bytes:
     height, width = rgb.shape[:2]
     scale = min(1.0, THUMBNAIL_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = rgb if scale == 1.0 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    return encode_jpeg(small.astype(np.uint8, copy=False), THUMBNAIL_QUALITY)
+    small = reduced(rgb, max(1, round(width * scale)), max(1, round(height * scale)))
+    return encode_jpeg(small, THUMBNAIL_QUALITY)
 
 
 def _row(face: WantedFace, outcome: FaceOutcome, detail: str, detector: str, **columns: object) -> VerifiedFace:

@@ -34,6 +34,7 @@ _ODD_SCAN: Final = "Invalid SOS parameters"
 _WHOLE_SCAN: Final = b"\0\x3f\0"
 
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ALL: Final = (1 << 64) - 1
 _PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _SCAN: Final = 0xDA
 _AFTER_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -63,7 +64,7 @@ def read(data: bytes) -> Jpeg:
     profile: dict[int, bytes] = {}
     components: frozenset[int] = frozenset()
     progressive = False
-    exact: set[tuple[int, int]] = set()
+    exact: dict[int, int] = {}
     scans = 0
     for code, body in _segments(data):
         if code == 0xE1 and body.startswith(_EXIF) and not exif:
@@ -77,8 +78,9 @@ def read(data: bytes) -> Jpeg:
             scans += 1
             if scans > MAX_SCANS:
                 break
-            exact |= _exact(body, progressive)
-    whole = all((component, k) in exact for component in components for k in range(64))
+            for component, coefficients in _exact(body, progressive):
+                exact[component] = exact.get(component, 0) | coefficients
+    whole = all(exact.get(component) == _ALL for component in components)
     return Jpeg(width, height, exif, b"".join(profile[number] for number in sorted(profile)), scans, whole)
 
 
@@ -146,12 +148,13 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
                 at = marker.start() if marker else len(data)
 
 
-def _exact(scan: bytes, progressive: bool) -> set[tuple[int, int]]:
-    """The coefficients, as (component, number), that a scan's header says it brings to their full precision."""
+def _exact(scan: bytes, progressive: bool) -> list[tuple[int, int]]:
+    """The components of a scan, and as bits which coefficients its header says it brings to their full precision."""
     count = scan[0] if scan else 0
     ids, rest = scan[1 : 1 + 2 * count : 2], scan[1 + 2 * count :]
     if not progressive:
-        return {(component, k) for component in ids for k in range(64)}
+        return [(component, _ALL) for component in ids]
     if len(rest) < 3 or rest[2] & 0x0F:
-        return set()
-    return {(component, k) for component in ids for k in range(rest[0], min(rest[1], 63) + 1)}
+        return []
+    first, last = rest[0], min(rest[1], 63)
+    return [(component, _ALL & (1 << (last + 1)) - (1 << first)) for component in ids if first <= last]

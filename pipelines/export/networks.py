@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from components.faces.detectors.onnx_sessions import open_session
 from fec.errors import ConfigurationError, RunFailed
 from pipelines.embedding.embedder import Embedder
 from pipelines.embedding.hearing import unheard
@@ -94,9 +95,7 @@ def _write_onnx(network: Any, path: Path) -> None:
 
 
 def _run_onnx(path: Path, faces: Floats) -> Any:
-    import onnxruntime
-
-    running = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    running = open_session(path)
     return running.run(None, {running.get_inputs()[0].name: faces})[0]
 
 
@@ -118,13 +117,11 @@ NETWORK_FORMATS: Final[Mapping[str, NetworkFormat]] = {
     "litert": NetworkFormat(
         "model.tflite", "float32 RGB 0..255 [n, size, size, 3]", ("ai_edge_litert",), _write_litert, _run_litert
     ),
-    "onnx": NetworkFormat(
-        "model.onnx", "float32 RGB 0..255 [n, size, size, 3]", ("tf2onnx", "onnxruntime"), _write_onnx, _run_onnx
-    ),
+    "onnx": NetworkFormat("model.onnx", "float32 RGB 0..255 [n, size, size, 3]", ("tf2onnx",), _write_onnx, _run_onnx),
     "torch-onnx": NetworkFormat(
         "model.onnx",
         "float32 RGB 0..1 [n, 3, size, size], as torchvision's ToTensor gives it",
-        ("tf2onnx", "onnxruntime"),
+        ("tf2onnx",),
         _write_torch_onnx,
         _run_onnx,
         lambda faces: np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / np.float32(255)),

@@ -101,7 +101,8 @@ def _faces(storage: Storage) -> Any:
     # Confidences differ in the last digits from one processor to another, and with them what was found where.
     kept = ("face_id", "outcome", "crop_name", "crop_sha256")
     tables_of = [f"{layout.faces_dir(SPLIT, shard)}/{layout.FACES_TABLE}" for shard in range(2)]
-    return [{name: row[name] for name in kept} for path in tables_of for row in _table(storage, path)]
+    rows = [row for path in tables_of for row in _table(storage, path)]
+    return [{name: row[name] for name in kept} | {"confidence": round(row["confidence"] or 0, 2)} for row in rows]
 
 
 def _collect(storage: Storage) -> Any:

@@ -23,7 +23,7 @@ STEPS = {
 }
 COMPONENTS = [(image, step) for image, steps in STEPS.items() for step in steps]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
-MAX_DATA_BYTES = 450_000_000
+MAX_DATA_BYTES = 490_000_000
 MAX_HELP_SECONDS = 0.7
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from components.faces import detectors
-from components.faces.detectors.yunet import INPUT_SIDE, NMS_IOU, SCORE_FLOOR, TOP_K, WEIGHTS, YuNet
+from components.faces.detectors.yunet import SCORE_FLOOR, WEIGHTS, YuNet
+from components.faces.detectors.yunet_outputs import NMS_IOU, TOP_K
 from fec.boxes import Box
 from fec.errors import ConfigurationError
 from fec.pixels import RGB
@@ -21,26 +23,73 @@ def face(person: str) -> RGB:
     return np.ascontiguousarray(photograph(person)[top:bottom, left:right])
 
 
-def confidence_of_opencv(bgr: RGB) -> float:
-    """What OpenCV's own detector says of a picture in the order of channels in which OpenCV reads files."""
-    height, width = bgr.shape[:2]
-    scale = INPUT_SIDE / max(height, width)
-    size = (round(width * scale), round(height * scale))
-    detector = cv2.FaceDetectorYN.create(str(WEIGHTS), "", size, SCORE_FLOOR, NMS_IOU, TOP_K)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    _, found = detector.detect(cv2.resize(bgr, size, interpolation=interpolation))
-    return float(max(row[14] for row in found))
+def opencv_s(rgb: RGB) -> NDArray[np.float32]:
+    """What OpenCV's own detector finds in a picture: rows as those of ``yunet_outputs.faces``."""
+    height, width = rgb.shape[:2]
+    detector = cv2.FaceDetectorYN.create(str(WEIGHTS), "", (width, height), SCORE_FLOOR, NMS_IOU, TOP_K)
+    _, found = detector.detect(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    return np.empty((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
 
 
-def test_the_channels_arrive_in_the_order_the_network_was_trained_on(tmp_path: Path) -> None:
+def ours(rgb: RGB) -> NDArray[np.float32]:
+    """The same by YuNet, whose faces are in fractions of the picture."""
+    height, width = rgb.shape[:2]
+    rows = [
+        (
+            face.box.left * width,
+            face.box.top * height,
+            (face.box.right - face.box.left) * width,
+            (face.box.bottom - face.box.top) * height,
+            *(value for x, y in face.landmarks for value in (x * width, y * height)),
+            face.confidence,
+        )
+        for face in YuNet(side=max(width, height)).find(rgb, WHOLE)
+    ]
+    return np.array(rows, np.float32).reshape(-1, 15)
+
+
+def spoiled(chance: np.random.Generator, person: str) -> RGB:
+    """A part of a photograph with a face, at some scale, with noise, now and then twice beside itself."""
+    rgb = photograph(person)
+    left, right, top, bottom = FACE_PIXELS[person]
+    around = (chance.uniform(0, 2, 4) * (right - left)).astype(int)
+    part = rgb[
+        max(0, top - around[0]) : bottom + around[1],
+        max(0, left - around[2]) : right + around[3],
+    ]
+    scale = chance.uniform(70, 400) / min(part.shape[:2])
+    part = np.asarray(cv2.resize(part, None, fx=scale, fy=scale), np.uint8)
+    noisy = part + chance.normal(0, chance.uniform(0, 25), part.shape)
+    once = np.clip(noisy, 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.tile(once, (1, 1 + int(chance.integers(2)), 1)))
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_the_faces_are_those_that_opencv_s_own_detector_finds(person: str) -> None:
+    chance = np.random.default_rng(len(person))
+    several = 0
+    for _ in range(25):
+        rgb = spoiled(chance, person)
+        expected = opencv_s(rgb)
+        several += len(expected) > 1
+        assert ours(rgb) == pytest.approx(expected, abs=0.01)
+        assert ours(rgb)[:, 14] == pytest.approx(expected[:, 14], abs=1e-5)
+    assert several
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (160, 90), (97, 301), (320, 640)])
+def test_in_noise_it_finds_what_opencv_s_own_detector_does(shape: tuple[int, int]) -> None:
+    chance = np.random.default_rng(0)
+    for _ in range(5):
+        noise = chance.integers(0, 256, (*shape, 3), dtype=np.uint8)
+        assert ours(noise) == pytest.approx(opencv_s(noise), abs=0.01)
+
+
+def test_the_channels_arrive_in_the_order_the_network_was_trained_on() -> None:
     picture = face("astronaut")
-    file = str(tmp_path / "face.png")
-    cv2.imwrite(file, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    right = confidence_of_opencv(np.asarray(cv2.imread(file), np.uint8))
-    wrong = confidence_of_opencv(picture)
-    [found] = YuNet().find(picture, WHOLE)
-    assert found.confidence == right
-    assert found.confidence != wrong
+    wrong = np.ascontiguousarray(picture[..., ::-1])
+    assert ours(picture)[0, 14] == pytest.approx(opencv_s(picture)[0, 14], abs=1e-5)
+    assert ours(picture)[0, 14] != pytest.approx(opencv_s(wrong)[0, 14], abs=1e-3)
 
 
 @pytest.mark.parametrize("person", PEOPLE)
