@@ -9,12 +9,12 @@ packages' photographs changed in many ways. What storage takes is measured by ru
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,16 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import face_sets, face_step
+from benchmarks.boxed_photographs import Photograph, boxed_photographs
 from components.faces import detectors
 from components.faces.detectors.yunet import INPUT_SIDE, WEIGHTS
 from components.faces.geometry import crop_place, cut, reduced
 from components.faces.parameters import Parameters, known_detectors
 from components.faces.verification import WantedFace, verify_image
 from fec.boxes import Box
+from fec.errors import ConfigurationError
 from fec.outcomes import FaceOutcome
-from fec.pixels import RGB, TooManyPixels, Unreadable, decode, encode_jpeg, upright
+from fec.pixels import RGB, decode, encode_jpeg, upright
 
 CRITERIA = Parameters("none", "train", min_confidence=0.7)
 SIDE = 1024
@@ -47,12 +49,6 @@ BOXES = {
 }
 
 WHOLE = Box(0.0, 1.0, 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Photograph:
-    data: bytes
-    boxes: tuple[Box, ...]
 
 
 def packaged_pixels(name: str) -> RGB:
@@ -73,24 +69,6 @@ def packaged(progressive: bool, names: Sequence[str] = tuple(BOXES)) -> list[Pho
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=88, progressive=progressive)
         photographs.append(Photograph(buffer.getvalue(), (BOXES[name],)))
-    return photographs
-
-
-def own(images: Path, boxes: Path) -> list[Photograph]:
-    """The files of a folder that the CSV names; says which it leaves out, and why."""
-    by_file: dict[str, list[Box]] = {}
-    with boxes.open(newline="") as file:
-        for row in csv.reader(file):
-            by_file.setdefault(row[0], []).append(Box(*(float(value) for value in row[1:5])))
-    photographs = []
-    for name, faces in by_file.items():
-        try:
-            data = (images / name).read_bytes()
-            decode(data, CRITERIA.max_pixels)
-        except (OSError, Unreadable, TooManyPixels) as error:
-            print(f"left out: {name}: {error}")
-            continue
-        photographs.append(Photograph(data, tuple(faces)))
     return photographs
 
 
@@ -219,34 +197,43 @@ def peak_memory(*, reset: bool = False) -> float:
     return int(line.split()[1]) / 1024
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, help="a folder of photographs")
     parser.add_argument("--boxes", type=Path, help="CSV of file,left,right,top,bottom")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--weights", default="", help="folder of the weights of detectors that need them")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    if (options.images is None) != (options.boxes is None):
+        parser.error("--images and --boxes go together")
     cv2.setNumThreads(1)
+    if options.images is not None:
+        try:
+            photographs = boxed_photographs(options.images, options.boxes)
+        except ConfigurationError as error:
+            print(error, file=sys.stderr)
+            return error.exit_code
+        of_user(photographs, str(options.images), options.rounds, options.weights)
     for names, what in ((PEOPLE, "with a face"), (SCENES, "without")):
         for progressive in (False, True):
             print(f"packaged photographs {what} at {SIDE} px, {'progressive' if progressive else 'baseline'}")
             measure(packaged(progressive, names), options.rounds)
     large()
     face_step.main([])
-    if options.images is not None and options.boxes is not None:
-        photographs = own(options.images, options.boxes)
-        if not photographs:
-            print(f"{options.boxes} names no image that can be decoded below {options.images}: skipped")
-            return
-        print(str(options.images))
-        measure(photographs, options.rounds)
-        decoded = [decode(photograph.data, CRITERIA.max_pixels) for photograph in photographs]
-        views = [upright(picture.rgb, picture.orientation) for picture in decoded]
-        pairs = zip(views, (photograph.boxes for photograph in photographs), strict=True)
-        face_sets.compare({str(options.images): face_sets.of_photographs(pairs)}, known_detectors(), options.weights)
     print("the packages' photographs, changed")
     face_sets.compare(face_sets.packaged(), known_detectors(), options.weights)
+    return 0
+
+
+def of_user(photographs: Sequence[Photograph], name: str, rounds: int, weights: str) -> None:
+    """Print the same of a user's photographs."""
+    print(name)
+    measure(photographs, rounds)
+    decoded = [decode(photograph.data, CRITERIA.max_pixels) for photograph in photographs]
+    views = [upright(picture.rgb, picture.orientation) for picture in decoded]
+    pairs = zip(views, (photograph.boxes for photograph in photographs), strict=True)
+    face_sets.compare({name: face_sets.of_photographs(pairs)}, known_detectors(), weights)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
