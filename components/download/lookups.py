@@ -134,7 +134,7 @@ class Lookups(Sequence[Request]):
             return [self[place] for place in range(*index.indices(len(self)))]
         shard, row = self._places[index].tolist()
         image_id, url = (self._lost[shard][name][row].as_py() for name in ("image_id", "url"))
-        return Request(image_id, address(self._template, str(askable(url))), shard, key=self._key)
+        return Request(image_id, address(self._template, askable(url).url), shard, key=self._key)
 
     def row(self, request: Request) -> Tried:
         """What was known of the image that a request is for."""

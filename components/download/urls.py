@@ -40,6 +40,11 @@ class Address(NamedTuple):
     named: str
     target: str
 
+    @property
+    def url(self) -> str:
+        """All of it as one URL again."""
+        return f"{self.origin.scheme}://{self.named}{self.target}"
+
 
 def askable(url: str) -> Address:
     """``url`` as it is sent: what may not stand in a URL escaped, all else left as it is; no user, no fragment."""

@@ -55,3 +55,7 @@ def test_the_parts_of_an_address() -> None:
         Origin("https", "2001:db8::1", 8443), "[2001:db8::1]:8443", "/a%20b?c=d"
     )
     assert askable("http://2130706433?x") == Address(Origin("http", "127.0.0.1", 80), "127.0.0.1", "/?x")
+
+
+def test_an_address_is_written_as_it_is_asked_for() -> None:
+    assert askable("http://me@A.example:80/a b?c#d").url == "http://a.example/a%20b?c"
