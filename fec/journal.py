@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,37 +15,23 @@ from fec.errors import RunFailed
 _JSON: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
-# Seconds between two tries for a journal that another process holds.
-_LOOK: Final = 0.05
-
-
 class Journal:
-    """An append-only file of JSON lines, held by one process at a time; another one waits ``patience`` seconds for it.
+    """An append-only file of JSON lines, held by one process at a time.
 
     ``rows`` are those a killed predecessor left, without a torn last line. A killed process loses no
     appended row; a machine that loses power may lose the last ones, never the order.
     """
 
-    def __init__(self, path: Path, patience: float = 0.0) -> None:
+    def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = path.open("a+b", buffering=0)
-        if not self._locked(patience):
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             self._file.close()
-            raise RunFailed(f"{path.parent} is being worked on by another process; wait for it, or stop it")
+            raise RunFailed(f"{path.parent} is being worked on by another process; wait for it, or stop it") from None
         self.rows = self._recover()
-
-    def _locked(self, patience: float) -> bool:
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    return False
-                time.sleep(_LOOK)
-            else:
-                return True
 
     def _recover(self) -> list[dict[str, Any]]:
         self._file.seek(0)

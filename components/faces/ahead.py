@@ -1,8 +1,8 @@
 """Verify faces while a download is at work: the wait for its hosts is used, and the step finds its work half done.
 
-A process beside the download, of low priority, on the same machine. What it has verified stands in the journals from
-which the step goes on, as if a run of the step had been killed. It writes no table and no marker; what it does not come
-to the step does, and what it fails of the step says.
+A process beside the download, of low priority, on the same machine. It stores crops and keeps the verdicts where the
+step looks for them (early.py), and writes no table and no marker; what it does not come to the step does, and what it
+fails of the step says. The step never waits for it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import replace
 from typing import Final
 
 from components.faces.detectors.weights import local_weights
+from components.faces.early import EARLY, asked_of, begin, keep
 from components.faces.parameters import Parameters
 from components.faces.verification import Verdict, WantedFace
 from components.faces.verifiers import FEW_IMAGES, ImageTask, Setup, Verifiers
-from components.faces.work import JOURNAL, asked_of, begin, overlapped, planned_faces, put_crops
+from components.faces.work import overlapped, planned_faces, put_crops
 from fec import layout
 from fec.cores import available_cores
 from fec.done import read_done
 from fec.errors import RunFailed
 from fec.journal import Journal
 from fec.progress import event
-from fec.row_types import to_json
 from fec.rows import VerifiedFace
 from fec.segments.watching import Watched, at_work
 from fec.storage import Storage, open_storage
@@ -64,7 +64,7 @@ def _follow(
     storage: Storage, parameters: Parameters, shards: dict[tuple[str, int], _Shard | None], followed: ExitStack
 ) -> bool:
     """Let go of the shards whose download is done, and take up those that it has begun with; whether there are any."""
-    for place in [place for place, shard in shards.items() if shard is not None and not shard.watched.at_work]:
+    for place in [place for place, shard in shards.items() if shard is not None and not shard.is_open]:
         shard = shards.pop(place)
         assert shard is not None
         shard.journal.close()
@@ -80,9 +80,8 @@ def _follow(
             if read_done(storage, layout.faces_dir(split, number)) is not None:
                 continue
             watched = Watched(storage, split, number, found[number])
-            # Another process may be at it, of the step itself after a download of another group.
-            with suppress(RunFailed):
-                journal = Journal(storage.workspace(layout.faces_dir(split, number)) / JOURNAL)
+            with suppress(RunFailed):  # another process is at it
+                journal = Journal(storage.workspace(layout.faces_dir(split, number)) / EARLY)
                 followed.callback(journal.close)
                 own = replace(parameters, split=split)
                 shards[split, number] = _Shard(storage, own, number, watched, journal, wanted[number])
@@ -103,13 +102,16 @@ class _Shard:
     ) -> None:
         self.watched, self.journal = watched, journal
         self._storage, self._split, self._number = storage, parameters.split, number
-        done = begin(journal, asked_of(wanted, parameters.settings))
-        self._judged = {row["faces"][0]["image_id"] for row in done}
-        journal.rows = []
+        self._judged = begin(journal, asked_of(wanted, parameters.settings))
         # The faces of each image.
         self._wanted: dict[str, list[WantedFace]] = {}
         for face in wanted:
             self._wanted.setdefault(face.image_id, []).append(face)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the download is at work on the shard, and the step is not."""
+        return self.watched.at_work and self.journal.there
 
     def verify(self, verifiers: Verifiers) -> int:
         """Verify what has come since the last time, or as much of it as comes before the download is done; how many."""
@@ -117,7 +119,7 @@ class _Shard:
 
         def tasks() -> Iterator[ImageTask]:
             for image in self.watched.new():
-                if not self.watched.at_work:
+                if not self.is_open:
                     return
                 if image.image_id in self._judged or image.image_id not in self._wanted:
                     continue
@@ -133,6 +135,6 @@ class _Shard:
 
         count = 0
         for done in overlapped(put, verifiers.sure(tasks())):
-            self.journal.append({"faces": [to_json(face) for face in done]})
+            keep(self.journal, done)
             count += len(done)
         return count

@@ -110,8 +110,9 @@ def _verify(storage: Storage, parameters: Parameters, pending: list[Pending]) ->
             shard, directory = todo.pending.shard, layout.faces_dir(p.split, todo.pending.shard)
             # A rejected crop that is to be kept is one of the picture's, not of what is stored of it.
             known = None if p.keep_rejected else earlier(storage, directory, todo.before, todo.basis)
-            asked = shards.asked_of(planned[shard], p.settings)
-            result = shards.verify(storage, p.split, shard, planned[shard], asked, verifiers, progress, known)
+            result = shards.verify(
+                storage, p.split, shard, planned[shard], todo.fingerprint, verifiers, progress, known
+            )
             details = {
                 "inputs": todo.pending.inputs,
                 "table_sha256": result.table_sha256,

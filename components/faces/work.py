@@ -6,14 +6,14 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import astuple, dataclass, replace
-from functools import partial
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
+from components.faces.early import EARLY, asked_of, verified_early
 from components.faces.rejudging import Earlier, rejudged
 from components.faces.verification import Verdict, WantedFace, rejected
 from components.faces.verifiers import ImageTask, Verifiers
-from fec import identity, layout, tables
+from fec import layout, tables
 from fec.boxes import Box
 from fec.codecs import extras
 from fec.errors import RunFailed
@@ -26,10 +26,6 @@ from fec.segments import StoredImage, read_original, stored_images
 from fec.storage import Storage
 
 CROP_PREFIX: Final = "cropped@"
-# In the workspace of a shard: what is asked, then a row an image that is verified and stored.
-JOURNAL: Final = "faces.jsonl"
-# Seconds that who worked ahead has to end with the shard when its download has.
-PATIENCE: Final = 120.0
 # Reads, and puts, under way at a time: a bucket answers one in 50-100 ms, a disk's fsync takes milliseconds.
 TRANSFERS: Final = 16
 
@@ -67,39 +63,49 @@ def verify(
     split: str,
     shard: int,
     wanted: Sequence[WantedFace],
-    asked: str,
+    fingerprint: str,
     verifiers: Verifiers,
     progress: Progress,
     earlier: Earlier | None = None,
 ) -> Result:
     """Verify the ``wanted`` faces of a shard and store crops and table; the caller writes the marker.
 
-    Goes on from what a run that was killed, or that worked ahead, has stored of what was ``asked`` (``asked_of``), and
-    from what an ``earlier`` one with a lower threshold found.
+    Goes on from what a killed run with the same ``fingerprint`` has stored, from what was verified early, and from what
+    an ``earlier`` run with a lower threshold found.
     """
     directory = layout.faces_dir(split, shard)
     images = stored_images(storage, split, shard)
     by_image = _by_image(wanted, images, split, shard)
-    with Journal(storage.workspace(directory) / JOURNAL, PATIENCE) as journal:
+    workspace, is_stored = storage.workspace(directory), _is_stored_in(storage, split, shard)
+    with Journal(workspace / "faces.jsonl") as journal:
         # From here on the folder is unfinished, whatever an earlier run with other parameters left in it.
         storage.delete(f"{directory}/{layout.DONE}")
         faces: list[VerifiedFace] = []
-        for done in _replayed(journal, asked, images, partial(_is_stored, storage, split, shard)):
-            del by_image[done[0].image_id]
-            faces += _counted(done, progress)
+
+        def take(done: list[VerifiedFace]) -> None:
+            by_image.pop(done[0].image_id)
+            faces.extend(_counted(done, progress))
+
+        def keep(done: list[VerifiedFace]) -> None:
+            journal.append({"faces": [to_json(face) for face in done]})
+            take(done)
+
+        for done in _replayed(journal, fingerprint, is_stored, by_image):
+            take(done)
+        asked = asked_of(wanted, verifiers.setup.criteria.settings)
+        for done in verified_early(workspace, asked, images):
+            if done[0].image_id in by_image and all(is_stored(face) for face in done):
+                keep(done)
+        (workspace / EARLY).unlink(missing_ok=True)
         for image_id in [name for name in by_image if images[name].outcome is not ImageOutcome.FETCHED]:
-            unfetched = by_image.pop(image_id)
-            faces += _counted([_without_image(face, images[image_id], verifiers) for face in unfetched], progress)
+            take([_without_image(face, images[image_id], verifiers) for face in by_image[image_id]])
 
         if earlier is not None and earlier.threshold <= verifiers.threshold:
             for done in _rejudged(earlier, by_image, verifiers.threshold, storage, directory):
-                del by_image[done[0].image_id]
-                journal.append({"faces": [to_json(face) for face in done]})
-                faces += _counted(done, progress)
+                keep(done)
 
         for done in _verified(storage, split, shard, images, by_image, verifiers):
-            journal.append({"faces": [to_json(face) for face in done]})
-            faces += _counted(done, progress)
+            keep(done)
         return _finished(storage, split, shard, faces)
 
 
@@ -155,20 +161,6 @@ def _by_image(
     return by_image
 
 
-def asked_of(wanted: Sequence[WantedFace], settings: Mapping[str, Any]) -> str:
-    """What stands for the faces of a shard and all that shapes the verdicts on them, but for the originals."""
-    return identity.fingerprint({"faces": [astuple(face) for face in wanted], **settings})
-
-
-def begin(journal: Journal, asked: str) -> list[dict[str, Any]]:
-    """What a journal has of what is ``asked``, an image each; another one's is forgotten."""
-    if journal.rows[:1] == [{"asked": asked}]:
-        return journal.rows[1:]
-    journal.clear()
-    journal.append({"asked": asked})
-    return []
-
-
 def put_crops(
     storage: Storage, split: str, shard: int, verdicts: Sequence[Verdict], image_sha256: str | None
 ) -> list[VerifiedFace]:
@@ -183,16 +175,21 @@ def put_crops(
 
 
 def _replayed(
-    journal: Journal, asked: str, images: Mapping[str, StoredImage], is_stored: Callable[[VerifiedFace], bool]
+    journal: Journal,
+    fingerprint: str,
+    is_stored: Callable[[VerifiedFace], bool],
+    by_image: Mapping[str, Sequence[WantedFace]],
 ) -> Iterator[list[VerifiedFace]]:
-    """The faces of each image that was finished before, if original and crops are stored as it was said then."""
+    """The faces of each image a killed run has finished, if their crops are stored as it said."""
+    if journal.rows[:1] != [{"fingerprint": fingerprint}]:
+        journal.clear()
+        journal.append({"fingerprint": fingerprint})
+        return
     seen: set[str] = set()
-    for row in begin(journal, asked):
+    for row in journal.rows[1:]:
         faces = [from_values(VerifiedFace, value) for value in row["faces"]]
         image_id = faces[0].image_id
-        digest = faces[0].image_sha256
-        same = digest is not None and image_id in images and images[image_id].sha256 == digest
-        if same and image_id not in seen and all(is_stored(face) for face in faces):
+        if image_id not in seen and all(is_stored(face) for face in faces):
             seen.add(image_id)
             yield faces
 
@@ -211,12 +208,27 @@ def _rejudged(
             yield faces
 
 
-def _is_stored(storage: Storage, split: str, shard: int, face: VerifiedFace) -> bool:
-    """Whether what is to be stored of a face is there."""
-    crop, rejected = f"{layout.faces_dir(split, shard)}/{face.crop_name}", _rejected_path(split, shard, face)
-    return (face.crop_name is None or _stored(storage, crop, face.crop_sha256) is not None) and (
-        face.rejected_sha256 is None or _stored(storage, rejected, face.rejected_sha256) is not None
-    )
+def _is_stored_in(storage: Storage, split: str, shard: int) -> Callable[[VerifiedFace], bool]:
+    """Whether what is to be stored of a face is there.
+
+    On this machine's disk a loss of power may have spoiled it, so it is read. A bucket has an object whole or not at
+    all, and is asked for their names only.
+    """
+    names: frozenset[str] | None = None
+    if not storage.local:
+        folders = (layout.faces_dir(split, shard), layout.rejected_dir(split, shard))
+        names = frozenset(entry.path for folder in folders for entry in storage.list(folder))
+
+    def there(path: str, sha256: str | None) -> bool:
+        return _stored(storage, path, sha256) is not None if names is None else path in names
+
+    def is_stored(face: VerifiedFace) -> bool:
+        crop, rejected = f"{layout.faces_dir(split, shard)}/{face.crop_name}", _rejected_path(split, shard, face)
+        return (face.crop_name is None or there(crop, face.crop_sha256)) and (
+            face.rejected_sha256 is None or there(rejected, face.rejected_sha256)
+        )
+
+    return is_stored
 
 
 def _rejected_path(split: str, shard: int, face: VerifiedFace) -> str:

@@ -87,7 +87,7 @@ def downloaded(root: Path, pages: Sequence[Page], split: str = "train", shards: 
     return storage
 
 
-def planned(root: Path, pages: Sequence[Page], split: str = "train", shards: int = 1) -> Storage:
+def planned(root: Path | str, pages: Sequence[Page], split: str = "train", shards: int = 1) -> Storage:
     """A root in which ``pages`` are planned over ``shards``."""
     storage = open_storage(str(root))
     rows = [

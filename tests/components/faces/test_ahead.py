@@ -14,21 +14,27 @@ import pytest
 
 from components.faces import ahead, beside
 from components.faces.step import Parameters, run
+from fec.done import read_done
 from fec.errors import ConfigurationError
 from fec.segments import SegmentWriter
 from fec.storage import Storage
+from fec.storage.gcs import GoogleStorage
 from tests.components.faces.scene import Page, downloaded, fetch, finish, output, planned
 from tests.components.faces.test_step import ROOT, many, trouble
+from tests.fec.conftest import BUCKET, google_emulator, use_google
+
+__all__ = ["google_emulator", "use_google"]
 
 FOLDER = "train/0"
+WORK = f".work/{FOLDER}"
 
 
-def asked(root: Path) -> Parameters:
+def asked(root: Path | str) -> Parameters:
     return Parameters(root=str(root), split="train", workers=1)
 
 
-def journal(root: Path) -> list[dict[str, object]]:
-    path = root / ".work" / FOLDER / "faces.jsonl"
+def journal(workspace: Path) -> list[dict[str, object]]:
+    path = workspace / "early.jsonl"
     lines = path.read_text().splitlines()[1:] if path.exists() else []
     return [json.loads(line) for line in lines]
 
@@ -52,7 +58,7 @@ def at_work(root: Path, pages: list[Page]) -> Iterator[tuple[Storage, SegmentWri
 
 
 @contextlib.contextmanager
-def verified_ahead(root: Path) -> Iterator[None]:
+def verified_ahead(root: Path | str) -> Iterator[None]:
     """While the body lasts, or until no download is at work, faces are verified in a thread."""
     with ThreadPoolExecutor(1) as thread:
         working = thread.submit(ahead.verify_ahead, asked(root))
@@ -67,7 +73,7 @@ def test_the_step_finds_what_was_verified_ahead_and_comes_to_the_same_bytes(tmp_
     run(asked(whole))
     fetched = sum(page.data is not None for page in pages)
     with at_work(early, pages) as (storage, writer), verified_ahead(early):
-        until(lambda: len(journal(early)) == fetched)
+        until(lambda: len(journal(early / WORK)) == fetched)
         assert not (early / FOLDER / "faces.parquet").exists()
         finish(storage, writer, pages)
     before = {path: path.stat().st_mtime_ns for path in (early / FOLDER).glob("cropped@*")}
@@ -84,7 +90,7 @@ def test_an_original_that_is_another_now_is_verified_anew(tmp_path: Path) -> Non
     downloaded(whole, pages)
     run(asked(whole))
     with at_work(early, other) as (storage, writer), verified_ahead(early):
-        until(lambda: len(journal(early)) == 3)
+        until(lambda: len(journal(early / WORK)) == 3)
         finish(storage, writer, other)
     for segment in (early / "images/train/0").glob("segment-*"):
         segment.unlink()
@@ -104,7 +110,7 @@ def test_a_shard_that_the_step_has_finished_is_left_alone(tmp_path: Path) -> Non
         fetch(writer, many(1))
         time.sleep(0.5)
         assert crops == {path.name: path.read_bytes() for path in (tmp_path / FOLDER).iterdir()}
-        assert not (tmp_path / ".work" / FOLDER).exists()
+        assert not (tmp_path / WORK).exists()
         finish(storage, writer, pages)
 
 
@@ -124,6 +130,33 @@ def test_what_goes_wrong_is_a_line_and_no_failure(
     assert "no such weights" in line
 
 
+@pytest.mark.usefixtures("use_google")
+def test_a_bucket_is_asked_for_nothing_that_is_still_here_nor_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    read: list[str] = []
+    for name in ("read", "read_range"):
+        plain = getattr(GoogleStorage, name)
+
+        def noted(self: GoogleStorage, path: str, *values: int, plain: Callable[..., bytes] = plain) -> bytes:
+            read.append(path)
+            return plain(self, path, *values)
+
+        monkeypatch.setattr(GoogleStorage, name, noted)
+    pages, root = many(4), f"gs://{BUCKET}/{tmp_path.name}"
+    storage = planned(root, pages)
+    with SegmentWriter(storage, "train", 0) as writer:
+        fetch(writer, pages)
+        with verified_ahead(root):
+            until(lambda: sum(len(journal(folder)) for folder in storage.workspaces("train")) == 4)
+            finish(storage, writer, pages)
+    run(asked(root))
+    assert read_done(storage, FOLDER) is not None
+    assert sum("/cropped@" in entry.path for entry in storage.list(FOLDER)) == 4
+    assert not [path for path in read if path.endswith(".tar") or "/cropped@" in path]
+
+
 @pytest.mark.slow
 def test_killed_while_ahead_it_is_as_if_the_step_had_been(tmp_path: Path) -> None:
     pages = many(120)
@@ -137,11 +170,11 @@ def test_killed_while_ahead_it_is_as_if_the_step_had_been(tmp_path: Path) -> Non
     with at_work(early, pages) as (storage, writer):
         for moment in (1, 30, 70):
             process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
-            until(lambda moment=moment: len(journal(early)) >= moment)  # type: ignore[misc]
+            until(lambda moment=moment: len(journal(early / WORK)) >= moment)  # type: ignore[misc]
             process.send_signal(signal.SIGKILL)
             process.wait()
         finish(storage, writer, pages)
-    done = len(journal(early))
+    done = len(journal(early / WORK))
     assert 70 <= done < 120
     run(asked(early))
     assert output(early) == output(whole)
