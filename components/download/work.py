@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Iterator
@@ -23,6 +22,7 @@ from components.download.crawl import crawl
 from components.download.fetch import fetcher
 from components.download.left import say_what_is_left
 from components.download.lookups import Archive, look_for_lost
+from components.download.machine import allow_open_files, keep_what_is_freed
 from components.download.pace import Paces
 from components.download.parameters import Parameters
 from components.download.shards import (
@@ -40,16 +40,15 @@ from components.download.wanted import hosts_of
 from components.download.weather import Weather
 from fec import layout, segments, tables
 from fec.done import read_done, read_markers
-from fec.errors import ConfigurationError, RunFailed
+from fec.errors import RunFailed
 from fec.hosts import host_key
 from fec.layout import Group
 from fec.progress import Progress, task_name, track
 from fec.rows import PlannedImage
 from fec.storage import Storage, open_storage
 
-# Files open at a time: two a shard, one a connection, and these; and what is asked for of the machine.
+# Files open at a time: two a shard, one a connection, and these.
 _OTHER_FILES: Final = 64
-_OPEN_FILES: Final = 65_536
 # Of the rate of a key that another task has, what all those that were not given it have together, for redirects.
 FOREIGN_SHARE: Final = 0.05
 
@@ -66,6 +65,7 @@ def download(parameters: Parameters) -> None:
     """Work all shards of the group together, so that every host has one queue."""
     # For many small tables over hours the system's own allocator keeps least to itself.
     pa.set_memory_pool(pa.system_memory_pool())
+    keep_what_is_freed()
     storage = open_storage(parameters.root)
     plan = read_done(storage, layout.plan_dir(parameters.split))
     if plan is None:
@@ -80,7 +80,7 @@ def download(parameters: Parameters) -> None:
             # In proportion to its images, so that all tasks, each with its share, take about as long.
             share = len(images) / int(plan.counts["images"])
             rates.planned[host_key(parameters.archive)] = parameters.archive_rate * share
-        _allow_open_files(2 * len(shards) + parameters.connections + _OTHER_FILES)
+        allow_open_files(2 * len(shards) + parameters.connections + _OTHER_FILES)
         adopt_from_earlier_plans(storage, parameters, shards)
         tables.release_memory()
         _crawled(_crawl(storage, parameters, rates, shards, len(images)))
@@ -142,19 +142,6 @@ def _crawled(crawling: Coroutine[None, None, None]) -> None:
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
             raise error from None
-
-
-def _allow_open_files(needed: int) -> None:
-    """As many open files as this process may have without asking; ConfigurationError if that is too few."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        raise ConfigurationError(
-            f"group: its shards need {needed:,} open files and this process may have {hard:,}; raise the limit "
-            "(ulimit -Hn), or plan more groups or fewer shards"
-        )
 
 
 def _places(storage: Storage, parameters: Parameters) -> Iterator[tuple[str, int]]:
