@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.faces import BOXES, PEOPLE
-from components.collect.likeness import looks, nearest, repeated
+from components.collect.likeness import looks, mirrored, nearest, repeated
 from components.collect.parameters import MOST_ALIKE
 from components.faces.geometry import crop_place, cut
 from components.faces.likeness import grey_likeness, likeness, small_grey
@@ -91,6 +91,7 @@ CHANGES: Final[dict[str, Callable[[RGB], RGB]]] = {
     "cut by 4 %": trimmed(0.04),
     "cut by 8 %": trimmed(0.08),
     "mirrored": lambda rgb: np.ascontiguousarray(rgb[:, ::-1]),
+    "mirrored, JPEG 30": lambda rgb: through_jpeg(30)(rgb[:, ::-1]),
 }
 
 
@@ -106,7 +107,9 @@ def bits(some: RGB, other: RGB, look: Look) -> int | None:
 
 
 def _apart(some: bytes | None, other: bytes | None) -> int:
-    return int(np.bitwise_count(np.frombuffer(some or b"", np.uint8) ^ np.frombuffer(other or b"", np.uint8)).sum())
+    """The bits in which two looks differ, or one and the other's mirror image, as collect compares them."""
+    one, two = looks([some or b""]), looks([other or b""])
+    return int(min(np.bitwise_count(one ^ seen).sum() for seen in (two, mirrored(two))))
 
 
 def changed(pictures: Sequence[RGB], what: str, look: Look = likeness) -> None:
@@ -173,6 +176,7 @@ def main() -> None:
         crops.append(cut(rgb, crop_place(BOXES[name], 0.15, "box", rgb.shape[1], rgb.shape[0])))
     changed(list(pictures.values()), f"{len(pictures)} photographs")
     changed(crops, f"{len(crops)} faces' crops", crop_look)
+    different(list(pictures.values()), "photographs")
     different(list(parts(pictures)), "photographs and quarters of them")
     different(lfw_faces(), "100 faces", crop_look)
 

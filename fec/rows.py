@@ -127,8 +127,9 @@ class CollectedFace:
 class LeakingFace:
     """``collect/train/leaks.parquet``: a verified face of train that eval has as well; sorted by face_id.
 
-    ``kind`` says what is the same: ``bytes`` (of the images), ``image`` (they look nearly the same) or ``crop`` (the
-    crops do), and ``bits`` in how many of 256 they differ. ``eval_image_id`` is the image of eval.
+    ``kind`` says what is the same: ``bytes`` (of the images), ``image`` (they look nearly the same, as they are or
+    mirrored) or ``crop`` (the crops do), and ``bits`` in how many of 256 they differ. ``eval_image_id`` is
+    the image of eval.
     """
 
     face_id: str

@@ -10,7 +10,7 @@ from fec.parameters import SEEDS, StepParameters, parameter, root, split
 from fec.presets import PRESETS
 
 # Raise when the same manifests would give other triplets, or give them in another order.
-VERSION: Final = 2
+VERSION: Final = 3
 
 # PDQ's recommendation for its 256 bits (facebook/ThreatExchange, hashing/pdq); held against photographs by
 # benchmarks/likeness.py.

@@ -23,6 +23,10 @@ def look(number: int, turned: int = 0) -> bytes:
     return bytes(byte ^ (0xFF if at < turned // 8 else 0) for at, byte in enumerate(value))
 
 
+def mirror_of(look: bytes) -> bytes:
+    return bytes(byte ^ 0xAA for byte in look)
+
+
 TRAIN = Scene(
     10,
     [((0, 2, 4), 1, VOTES, 1), ((6, 8, 9), 1, VOTES, 1), ((1, 8, 9), 1, VOTES, 1), ((6, 8, 9), 1, (1, 2, 3), None)],
@@ -30,12 +34,13 @@ TRAIN = Scene(
     pictures={0: ("a", look(0)), 1: ("b", look(1)), 2: ("c", look(2)), 3: ("d", look(3)), 4: ("e", None)},
     crops={4: look(4), 6: look(6), 8: look(8)},
 )
-# Image 0 has the bytes of train's 0, image 1 looks like train's 1, face 4 of image 2 like train's face 4.
+# Image 0 has the bytes of train's 0, image 1 looks like train's 1, face 4 of image 2 like the mirror
+# image of train's face 4.
 EVAL = Scene(
     8,
     [((0, 2, 4), 1, VOTES, 1)],
     pictures={0: ("a", look(0)), 1: ("x", look(1, 24)), 2: ("y", look(12)), 3: ("z", look(13))},
-    crops={4: look(4, 16), 6: look(7)},
+    crops={4: mirror_of(look(4, 16)), 6: look(7)},
     host="others.example",
 )
 

@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from components.collect.likeness import Looks, looks, nearest, repeated
+from components.collect.likeness import Looks, looks, mirrored, nearest, repeated
 
 
 def bits(some: Looks, others: Looks) -> NDArray[np.int64]:
-    """In how many bits each of ``some`` differs from each of ``others``."""
-    return np.asarray(np.bitwise_count(some[:, None] ^ others[None]).sum(axis=2), np.int64)
+    """In how many bits each of ``some`` differs from each of ``others``, or its mirror image."""
+    both = (np.bitwise_count(some[:, None] ^ seen[None]).sum(axis=2) for seen in (others, mirrored(others)))
+    return np.asarray(np.minimum(*both), np.int64)
 
 
 def many(count: int, seed: int) -> Looks:
@@ -21,6 +22,8 @@ def many(count: int, seed: int) -> Looks:
     for row in range(1, count):
         if chance.random() < 0.6:
             turned = np.unpackbits(found[int(chance.integers(0, row))])
+            if chance.random() < 0.3:  # a mirror image
+                turned[::2] ^= 1
             turned[chance.choice(256, int(chance.integers(0, 41)), replace=False)] ^= 1
             found[row] = np.packbits(turned)
     return looks([row.tobytes() for row in found])

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from components.collect.likeness import looks, mirrored
 from components.collect.parameters import MOST_ALIKE
 from components.faces.geometry import crop_place, cut
 from components.faces.likeness import grey_likeness, likeness, small_grey
@@ -70,9 +71,22 @@ def test_the_same_crop_is_seen(name: str, change: str) -> None:
     assert differ(crop_of(name), SAME[change](crop_of(name)), crop_look) <= MOST_ALIKE
 
 
+def mirror(rgb: RGB) -> RGB:
+    return np.asarray(cv2.flip(rgb, 1), np.uint8)
+
+
+@pytest.mark.parametrize("change", ["encoded again at 75", "half as large", "grey"])
+@pytest.mark.parametrize("name", [*PEOPLE, *SCENES])
+def test_a_mirrored_photograph_looks_as_collect_takes_it_to(name: str, change: str) -> None:
+    some, other = (likeness(rgb) for rgb in (photograph(name), SAME[change](mirror(photograph(name)))))
+    assert some is not None and other is not None
+    expected = mirrored(looks([some]))
+    assert np.bitwise_count(expected ^ looks([other])).sum() <= MOST_ALIKE
+
+
 def test_other_pictures_are_told_apart() -> None:
     pictures = [*(photograph(name) for name in (*PEOPLE, *SCENES)), *(crop_of(name) for name in PEOPLE)]
-    pictures += [np.asarray(cv2.flip(picture, 1), np.uint8) for picture in pictures]
+    pictures += [mirror(picture) for picture in pictures]
     assert min(differ(*pair) for pair in combinations(pictures, 2)) > 2 * MOST_ALIKE
 
 
