@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import keras
 from keras import layers
 
 from components.train.backbone_names import BLUE_FIRST, FARTHER, NORMALISATIONS, SCALED, STANDARD
+from components.train.parameters import Parameters
 from fec.errors import ConfigurationError
 from fec.progress import event
 
@@ -61,31 +63,57 @@ def features(faces: Any, backbone: str, image_size: int, *, synchronized: bool) 
     return network(faces)
 
 
-def begin_with(network: keras.Model, weights: Path | None, freeze_until: str) -> None:
-    """Give the backbone of ``network`` its ``weights``, and do not train its layers up to the one named (or ``all``).
-
-    Raises ConfigurationError for weights that do not fit or a layer that it has not got.
-    """
-    backbone = network.get_layer("backbone")
+def begin_with(network: keras.Model, weights: Path | None) -> None:
+    """Give the backbone of ``network`` its ``weights``; ConfigurationError for such as do not fit."""
     if weights is None:
         event("untrained", "the backbone starts untrained: nothing is downloaded; give --backbone-weights FILE")
-    else:
-        try:
-            # Keras only warns of layers that the file has nothing for, which would then be untrained.
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", UserWarning)
-                backbone.load_weights(weights)
-        except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
-            why = " ".join(str(error).split())[:200]
-            raise ConfigurationError(
-                f"--backbone-weights: these do not fit the backbone without its classifier ({why})"
-            ) from None
-    if freeze_until:
-        names = [layer.name for layer in backbone.layers]
-        if freeze_until not in (*names, ALL):
-            near = difflib.get_close_matches(freeze_until, names, 1)
-            meant = f"did you mean {near[0]}?" if near else f"the last are {', '.join(names[-3:])}"
-            raise ConfigurationError(f"--freeze-until {freeze_until}: the backbone has no such layer; {meant}")
-        last = len(names) if freeze_until == ALL else names.index(freeze_until) + 1
-        for layer in backbone.layers[:last]:
-            layer.trainable = False
+        return
+    try:
+        # Keras only warns of layers that the file has nothing for, which would then be untrained.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            network.get_layer("backbone").load_weights(weights)
+    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
+        why = " ".join(str(error).split())[:200]
+        raise ConfigurationError(
+            f"--backbone-weights: these do not fit the backbone without its classifier ({why})"
+        ) from None
+
+
+def hold(network: keras.Model, p: Parameters, *, fine_tuning: bool) -> None:
+    """Do not train the backbone's layers up to the one that ``p`` names for this part of the training.
+
+    Batch normalisation that was given weights, or was frozen to begin with, keeps its averages and factors in
+    fine-tuning too: those of small batches of other pictures would spoil what all later layers have learned from
+    (https://keras.io/guides/transfer_learning). Raises ConfigurationError for a layer that the backbone has not got.
+    """
+    found = network.get_layer("backbone").layers
+    frozen = _upto(found, p.freeze_until, "freeze-until")
+    held = _upto(found, p.fine_tune_from, "fine-tune-from") if fine_tuning else frozen
+    for number, layer in enumerate(found):
+        layer.trainable = number >= held
+        if p.backbone_weights or number < frozen:
+            for part in layer._flatten_layers():
+                if isinstance(part, layers.BatchNormalization):
+                    part.trainable = False
+
+
+def check_layers(network: keras.Model, p: Parameters) -> None:
+    """Raise ConfigurationError for layers that the backbone has not got, or of which fine-tuning would train none."""
+    found = network.get_layer("backbone").layers
+    frozen = _upto(found, p.freeze_until, "freeze-until")
+    if p.fine_tune_steps and _upto(found, p.fine_tune_from, "fine-tune-from") >= frozen:
+        raise ConfigurationError(
+            f"--fine-tune-from {p.fine_tune_from}: not before --freeze-until {p.freeze_until}, so that fine-tuning "
+            "would train no more than what comes before it"
+        )
+
+
+def _upto(found: Sequence[Any], name: str, option: str) -> int:
+    """How many layers there are up to the one of that name."""
+    names = [layer.name for layer in found]
+    if name not in ("", *names, ALL):
+        near = difflib.get_close_matches(name, names, 1)
+        meant = f"did you mean {near[0]}?" if near else f"the last are {', '.join(names[-3:])}"
+        raise ConfigurationError(f"--{option} {name}: the backbone has no such layer; {meant}")
+    return 0 if not name else len(names) if name == ALL else names.index(name) + 1

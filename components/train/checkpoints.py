@@ -71,6 +71,15 @@ class Checkpoints:
             if old not in (weights, self.best):
                 old.unlink()
 
+    def step(self) -> int:
+        """The step of the last checkpoint; 0 where there is none, or none that can be read."""
+        if self._remote and (self._hosts.count > 1 or not (self._folder / STATE).exists()):
+            self._fetch()
+        try:
+            return int(json.loads((self._folder / STATE).read_bytes())["step"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
     def restore(self, model: Any) -> TrainingState:
         """Load the last checkpoint into ``model``; where there is none, or none that can be read, the start."""
         if self._remote and (self._hosts.count > 1 or not (self._folder / STATE).exists()):

@@ -31,7 +31,10 @@ WARMUP: Final = 50
 
 @dataclass(frozen=True)
 class Chosen:
-    """How long, how fast and on what a training learns, and why; ``pixels`` of all its faces are what it costs."""
+    """How long, how fast and on what a training learns, and why; ``pixels`` of all its faces are what it costs.
+
+    Of all ``steps`` those after ``fine_tune_after`` are fine-tuning, at ``fine_tune_rate``.
+    """
 
     steps: int
     learning_rate: float
@@ -39,7 +42,13 @@ class Chosen:
     augmentation: str
     pixels: int
     faces_per_batch: int
+    fine_tune_after: int
+    fine_tune_rate: float
     why: str
+
+    @property
+    def fine_tunes(self) -> bool:
+        return self.fine_tune_after < self.steps
 
 
 def choose(p: Parameters, triplets: int, faces: int, image_size: int, *, accelerated: bool) -> Chosen:
@@ -62,7 +71,9 @@ def choose(p: Parameters, triplets: int, faces: int, image_size: int, *, acceler
     size = "over-fits" if small else "under-fits"
     many = "at most" if small else "more than"
     why = f"{triplets:,} triplets of {faces:,} faces ({many} {FEW_FACES:,}: a set that a network {size})"
-    return Chosen(steps, rate, min(warmup, steps - 1), augmentation, steps * pixels, embedded, why)
+    whole = steps + p.fine_tune_steps
+    later = p.fine_tune_rate or (rate / 10 if p.fine_tune_steps else 0.0)
+    return Chosen(whole, rate, min(warmup, steps - 1), augmentation, whole * pixels, embedded, steps, later, why)
 
 
 def faces_per_batch(p: Parameters) -> int:

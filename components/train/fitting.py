@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from components.train.backbones import begin_with
+from components.train.backbones import begin_with, check_layers, hold
 from components.train.checkpoints import Checkpoints, TrainingState
 from components.train.choice import Chosen
 from components.train.devices import Devices
@@ -24,7 +24,7 @@ from components.train.input_pipeline import Faces
 from components.train.loss import triplet_accuracy
 from components.train.models import Shape, Triplets, network_of
 from components.train.parameters import Parameters
-from components.train.steps import stepper
+from components.train.steps import Stepper, stepper
 from fec.errors import RunFailed
 from fec.progress import event, track
 from fec.projection import effective_dimensions
@@ -46,21 +46,39 @@ class HeldOut:
     labels: NDArray[np.int32]
 
 
-def compiled(p: Parameters, chosen: Chosen, shape: Shape, weights: Path | None = None) -> Triplets:
-    """The network over triplets with its optimizer, whose rate rises over the warm-up and falls along a cosine.
+def compiled(
+    p: Parameters, chosen: Chosen, shape: Shape, weights: Path | None = None, *, fine_tuning: bool = False
+) -> Triplets:
+    """The network over triplets with its optimizer, as at the beginning of the training or of its fine-tuning.
 
     ``weights``: of its backbone, where it has one.
     """
     keras.utils.set_random_seed(p.seed % 2**32)
     network = network_of(p.model, shape)
     if shape.backbone:
-        begin_with(network, weights, p.freeze_until)
+        check_layers(network, p)
+        begin_with(network, weights)
     triplets = Triplets(network)
+    triplets(keras.ops.zeros((1, 3, shape.image_size, shape.image_size, 3)))
+    prepare(triplets, p, chosen, fine_tuning=fine_tuning)
+    return triplets
+
+
+def prepare(triplets: Triplets, p: Parameters, chosen: Chosen, *, fine_tuning: bool) -> None:
+    """Have what this part of the training trains be trainable, and give ``triplets`` an optimizer of it.
+
+    Its rate rises over the warm-up and falls along a cosine; in fine-tuning it only falls.
+    """
+    if any(layer.name == "backbone" for layer in triplets.network.layers):
+        hold(triplets.network, p, fine_tuning=fine_tuning)
+    rate, steps, warmup = chosen.learning_rate, chosen.fine_tune_after, chosen.warmup_steps
+    if fine_tuning:
+        rate, steps, warmup = chosen.fine_tune_rate, chosen.steps - chosen.fine_tune_after, 0
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if chosen.warmup_steps else chosen.learning_rate,
-        chosen.steps - chosen.warmup_steps,
-        warmup_target=chosen.learning_rate if chosen.warmup_steps else None,
-        warmup_steps=chosen.warmup_steps,
+        0.0 if warmup else rate,
+        steps - warmup,
+        warmup_target=rate if warmup else None,
+        warmup_steps=warmup,
     )
     common: dict[str, Any] = {"weight_decay": p.weight_decay or None}
     if p.ema:
@@ -69,9 +87,7 @@ def compiled(p: Parameters, chosen: Chosen, shape: Shape, weights: Path | None =
     optimizer = keras.optimizers.Adam(schedule, **common) if adam else keras.optimizers.SGD(schedule, 0.9, **common)
     # XLA makes training on a CPU 1.6 to 1.9 times slower, and is off wherever operations are deterministic.
     triplets.compile(optimizer=optimizer, jit_compile=False)
-    triplets(keras.ops.zeros((1, 3, shape.image_size, shape.image_size, 3)))
     triplets.optimizer.build(triplets.trainable_variables)
-    return triplets
 
 
 def measured(network: Any, faces: Faces, held_out: HeldOut) -> tuple[float, float]:
@@ -121,6 +137,9 @@ class Fitting:
             while state.step < steps and not self._plateau():
                 since = since + step(*next(batches))
                 state.step += 1
+                if self._chosen.fine_tunes and state.step == self._chosen.fine_tune_after:
+                    step.settle()
+                    step = self._fine_tuning(on)
                 last = state.step == steps
                 if state.step % self._point == 0 or last:
                     self._add_point(since, progress)
@@ -143,6 +162,12 @@ class Fitting:
                         f"told to end after step {state.step:,}, which is kept: run again, and it goes on from there"
                     )
         writer.close()
+
+    def _fine_tuning(self, on: Devices) -> Stepper:
+        event("fine_tuning", f"fine-tuning begins after step {self.state.step:,}")
+        with on.scope():
+            prepare(self._triplets, self._p, self._chosen, fine_tuning=True)
+        return stepper(self._triplets, self._p, on)
 
     def _add_point(self, since: Any, progress: Any) -> None:
         history = self.state.history
@@ -184,11 +209,12 @@ class Fitting:
             )
 
     def _plateau(self) -> bool:
-        history, patience = self.state.history, self._p.patience
-        if not patience or not history.best:
+        history, patience, chosen = self.state.history, self._p.patience, self._chosen
+        begun = chosen.fine_tune_after if chosen.fine_tunes else 0
+        # What comes before fine-tuning ends by its steps only.
+        if not patience or not history.best or self.state.step < begun:
             return False
-        since = len(history.held_out_steps) - 1 - history.held_out_steps.index(history.best)
-        return since >= patience
+        return sum(step > max(history.best, begun) for step in history.held_out_steps) >= patience
 
 
 @contextmanager

@@ -82,6 +82,17 @@ class Parameters(StepParameters, step="train", version=VERSION):
     freeze_until: str = parameter(
         "layer of the backbone up to which it is not trained, or all; by default all of it is trained", default=""
     )
+    fine_tune_steps: int = parameter(
+        "further batches, after the others, in which layers of the backbone that were frozen are trained too",
+        default=0,
+        at_least=0,
+    )
+    fine_tune_rate: float = parameter(
+        "learning rate at their beginning; 0: a tenth of the other one", default=0.0, at_least=0
+    )
+    fine_tune_from: str = parameter(
+        "layer of the backbone up to which it stays frozen in them; by default none of it does", default=""
+    )
     optimizer: str = parameter(" or ".join(OPTIMIZERS), default="adam", choices=OPTIMIZERS)
     weight_decay: float = parameter("of each step, decoupled from the gradient", default=0.0, at_least=0, at_most=1)
     ema: float = parameter(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from components.train.backend import take
 from components.train.parameters import BACKBONES, IMAGE_SIZES, SHARED, Parameters
@@ -15,6 +15,15 @@ from fec.record_files import record_files
 from fec.storage import open_storage
 
 __all__ = ["Parameters", "run"]
+
+_OF_BACKBONES: Final = (
+    "backbone",
+    "backbone_weights",
+    "freeze_until",
+    "fine_tune_steps",
+    "fine_tune_rate",
+    "fine_tune_from",
+)
 
 
 def run(parameters: Parameters) -> str:
@@ -51,10 +60,22 @@ def _check_network(p: Parameters, image_size: int) -> None:
             f"model {p.model} is to see faces of {wanted} pixels, and the records hold {image_size}: run datagen with "
             f"--image-size {wanted} (fec run --image-size {wanted}), or train with --image-size {image_size}"
         )
-    asked = [name for name in ("backbone", "backbone_weights", "freeze_until") if getattr(p, name)]
+    asked = [name for name in _OF_BACKBONES if getattr(p, name)]
     if asked and p.model not in BACKBONES:
         option = asked[0].replace("_", "-")
         raise ConfigurationError(f"--{option}: model {p.model} has no backbone; {', '.join(BACKBONES)} has")
+    _check_fine_tuning(p)
+
+
+def _check_fine_tuning(p: Parameters) -> None:
+    if p.fine_tune_steps and not p.freeze_until:
+        raise ConfigurationError(
+            f"--fine-tune-steps {p.fine_tune_steps}: nothing is frozen before them; name a layer, or all, by "
+            "--freeze-until"
+        )
+    if (p.fine_tune_rate or p.fine_tune_from) and not p.fine_tune_steps:
+        option = "fine-tune-rate" if p.fine_tune_rate else "fine-tune-from"
+        raise ConfigurationError(f"--{option}: there is no fine-tuning; say how long by --fine-tune-steps")
 
 
 def _check_batches(p: Parameters) -> None:

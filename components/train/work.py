@@ -156,7 +156,8 @@ def _restored(
 ) -> tuple[Triplets, TrainingState]:
     """The model as it was when training was interrupted, or as it is at the start."""
     path = weights.path if weights is not None else None
-    triplets = compiled(p, chosen, shape, path)
+    fine_tuning = chosen.fine_tunes and checkpoints.step() >= chosen.fine_tune_after
+    triplets = compiled(p, chosen, shape, path, fine_tuning=fine_tuning)
     try:
         return triplets, checkpoints.restore(triplets)
     except SpoiledCheckpoint:

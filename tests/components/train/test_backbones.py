@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from components.train.backbone_names import FARTHER, NORMALISATIONS
-from components.train.backbones import begin_with, normalised
+from components.train.backbones import begin_with, check_layers, hold, normalised
 from components.train.models import Shape, fecnet
 from components.train.parameters import IMAGE_SIZES
 from components.train.step import Parameters, run
@@ -77,7 +77,8 @@ def test_it_begins_with_the_weights_it_is_given_and_keeps_what_is_frozen(
     source = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
     file = tmp_path / f"w{ending}"
     source.save_weights(file) if ending == ".weights.h5" else source.save(file)
-    begin_with(network, file, "block_3_expand")
+    begin_with(network, file)
+    hold(network, Parameters(root="", freeze_until="block_3_expand"), fine_tuning=False)
     backbone = network.get_layer("backbone")
     for ours, theirs in zip(backbone.get_weights(), source.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
@@ -89,12 +90,18 @@ def test_weights_of_another_network_are_refused(network: keras.Model, tmp_path: 
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     other.save_weights(tmp_path / "w.weights.h5")
     with pytest.raises(ConfigurationError, match="do not fit the backbone"):
-        begin_with(network, tmp_path / "w.weights.h5", "")
+        begin_with(network, tmp_path / "w.weights.h5")
 
 
 def test_a_layer_that_is_not_there_is_refused(network: keras.Model) -> None:
     with pytest.raises(ConfigurationError, match="did you mean block_3_expand"):
-        begin_with(network, None, "block_3_expnd")
+        check_layers(network, Parameters(root="", freeze_until="block_3_expnd"))
+
+
+def test_fine_tuning_that_would_train_nothing_more_is_refused(network: keras.Model) -> None:
+    p = Parameters(root="", freeze_until="block_3_expand", fine_tune_steps=1, fine_tune_from="block_5_expand")
+    with pytest.raises(ConfigurationError, match="--fine-tune-from block_5_expand: not before --freeze-until block_3"):
+        check_layers(network, p)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +110,9 @@ def test_a_layer_that_is_not_there_is_refused(network: keras.Model) -> None:
         ({"model": "fecnet"}, "see faces of 224 pixels, and the records hold 32: run datagen with --image-size 224"),
         ({"model": "tiny", "image_size": 64}, "see faces of 64 pixels, and the records hold 32"),
         ({"model": "tiny", "backbone": "ResNet50"}, "--backbone: model tiny has no backbone; fecnet has"),
+        ({"model": "tiny", "fine_tune_steps": 2}, "--fine-tune-steps: model tiny has no backbone; fecnet has"),
+        ({"model": "fecnet", "image_size": SIZE, "fine_tune_steps": 2}, "nothing is frozen before them"),
+        ({"model": "fecnet", "image_size": SIZE, "fine_tune_rate": 0.1}, "--fine-tune-rate: there is no fine-tuning"),
         ({"model": "fecnet", "image_size": SIZE, "backbone_weights": "/nowhere/w.h5"}, "/nowhere"),
         ({"model": "fecnet", "image_size": SIZE, "backbone_weights": "w.pt"}, "ends in .weights.h5"),
     ],
