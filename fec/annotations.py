@@ -9,17 +9,16 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache, partial
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
+from fec.annotation_trust import Malformed, Tally, trusted
 from fec.annotations_source import opened
 from fec.boxes import Box
-from fec.errors import ConfigurationError
-from fec.progress import event
 
 # Vemulapalli & Agarwala (CVPR 2019) use the triplets on which at least two thirds of the raters agree.
 AGREEMENT: Final = 2 / 3
@@ -31,14 +30,8 @@ MAX_URL_BYTES: Final = 8_192
 # Published boxes pass the image's edge by rounding only; more than this is another format.
 MAX_OVERSHOOT: Final = 0.05
 
-# A file whose first rows are all malformed is something else.
-_FIRST_ROWS: Final = 10
-# Before the end, a share is judged only over at least this many rows.
-_ENOUGH_ROWS: Final = 1_000
 # Blank lines passed over; one more is a row like any other, and no triplet.
 _BLANK_LINES: Final = 100
-# Malformed rows are said one by one up to here, then only counted.
-_SPOKEN: Final = 10
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LOWEST, _HIGHEST = -MAX_OVERSHOOT, 1 + MAX_OVERSHOOT
 
@@ -51,8 +44,8 @@ class TripletType(IntEnum):
     THREE_CLASS_TRIPLET = 3
 
 
-_TYPES: Final = {kind.name: kind for kind in TripletType}
-_VOTES: Final = {"1": 1, "2": 2, "3": 3}
+TYPES: Final = {kind.name: kind for kind in TripletType}
+VOTES: Final = {"1": 1, "2": 2, "3": 3}
 
 _Three: TypeAlias = tuple[str, str, str]
 # A row in parts: the URLs; the boxes, each with the commas around it; the type and the pairs.
@@ -74,23 +67,9 @@ class Triplet(NamedTuple):
     annotators: tuple[str, ...]
     clipped: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A line that is not a triplet: its start, printable, and what is wrong with it."""
-
-    line: int
-    text: str
-    reason: str
-
-
-@dataclass
-class Tally:
-    """What was met in a file: filled in while ``read_triplets`` is consumed."""
-
-    rows: int = 0
-    malformed: int = 0
-    clipped_boxes: int = 0
+    @property
+    def rows(self) -> int:
+        return 1
 
 
 def read_triplets(
@@ -106,60 +85,25 @@ def read_triplets(
         yield from trusted(read_rows(file), source, max_malformed=max_malformed, tally=tally or Tally())
 
 
-def trusted(
-    rows: Iterable[Triplet | Malformed], source: str, *, max_malformed: float, tally: Tally
-) -> Iterator[Triplet]:
-    """The triplets among ``rows``; ConfigurationError once too many rows are malformed to trust the rest."""
-    first: Malformed | None = None
-    unspoken: list[Malformed] = []
-    for row in rows:
-        tally.rows += 1
-        if isinstance(row, Triplet):
-            tally.clipped_boxes += row.clipped
-            if unspoken:
-                _say(unspoken)
-            yield row
-            continue
-        tally.malformed += 1
-        first = first or row
-        if tally.malformed <= _SPOKEN:
-            unspoken.append(row)
-        if tally.malformed == tally.rows == _FIRST_ROWS:
-            break
-        if tally.rows >= _ENOUGH_ROWS and tally.malformed > max_malformed * tally.rows:
-            break
-    if not tally.rows:
-        raise ConfigurationError(f"annotations {source}: the file is empty; expected the FEC CSV or its zip")
-    if first is None:
-        return
-    if tally.malformed == tally.rows:
-        raise ConfigurationError(
-            f"annotations {source}: not an FEC CSV; line {first.line} is {first.text!r} ({first.reason}); expected "
-            "three times URL,left,right,top,bottom, then the triplet type, then annotator,vote pairs"
-        )
-    if tally.malformed > max_malformed * tally.rows:
-        raise ConfigurationError(
-            f"annotations {source}: {tally.malformed:,} of the first {tally.rows:,} rows are malformed, more than the "
-            f"{max_malformed:.2%} allowed; the first is line {first.line} ({first.reason}); mend the file or raise "
-            "--max-malformed"
-        )
-    _say(unspoken)
-    message = f"{tally.malformed:,} of {tally.rows:,} rows are malformed and left out"
-    event("malformed_rows", message, severity="WARNING", malformed=tally.malformed, rows=tally.rows)
+@dataclass
+class Place:
+    """How far a file was read: the last line, the blank ones so far, and whether that line left a quote open."""
 
-
-def _say(rows: list[Malformed]) -> None:
-    for row in rows:
-        message = f"line {row.line} is malformed: {row.reason}"
-        event("malformed_row", message, severity="WARNING", line=row.line, reason=row.reason)
-    rows.clear()
+    line: int = 0
+    blank: int = 0
+    open_quote: bool = False
 
 
 def read_rows(file: BinaryIO) -> Iterator[Triplet | Malformed]:
     """Each line of an open CSV as a triplet or as malformed; a hundred blank lines are passed over."""
-    blank = 0
-    open_quote = False
-    for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES), b""), start=1):
+    return rows_of(file, Place())
+
+
+def rows_of(file: BinaryIO, place: Place) -> Iterator[Triplet | Malformed]:
+    """The same of lines that go on at ``place``, which is kept up to date."""
+    for raw in iter(partial(file.readline, MAX_LINE_BYTES), b""):
+        place.line += 1
+        number = place.line
         if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
             for rest in iter(partial(file.readline, MAX_LINE_BYTES), b""):
                 if rest.endswith(b"\n"):
@@ -167,15 +111,15 @@ def read_rows(file: BinaryIO) -> Iterator[Triplet | Malformed]:
             yield Malformed(number, printable(raw), f"longer than {MAX_LINE_BYTES} bytes")
         elif row := (raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw).strip(b" \t\r\n"):
             odd = row.count(b'"') % 2 == 1
-            if odd and open_quote:  # what a quoted line break has torn off the row before
+            if odd and place.open_quote:  # what a quoted line break has torn off the row before
                 found: Triplet | Malformed = Malformed(number, printable(row), "the rest of the line before")
             else:
                 found = parse_row(number, row)
-            open_quote = odd and not open_quote and isinstance(found, Malformed)
+            place.open_quote = odd and not place.open_quote and isinstance(found, Malformed)
             yield found
         else:
-            blank += 1
-            if blank > _BLANK_LINES:
+            place.blank += 1
+            if place.blank > _BLANK_LINES:
                 yield Malformed(number, "", "blank")
 
 
@@ -253,14 +197,14 @@ def _triplet(line: int, urls: _Three, boxes: _Three, tail: list[str]) -> Triplet
         raise ValueError(f"{len(tail)} columns from the type on; expected it and then annotator,vote pairs")
     if not (urls[0] and urls[1] and urls[2]):
         raise ValueError("an image URL is empty")
-    one, cut_one = _box(boxes[0])
-    two, cut_two = _box(boxes[1])
-    three, cut_three = _box(boxes[2])
-    kind = _TYPES.get(tail[0]) or _TYPES.get(tail[0].strip())
+    one, cut_one = box_of(boxes[0])
+    two, cut_two = box_of(boxes[1])
+    three, cut_three = box_of(boxes[2])
+    kind = TYPES.get(tail[0]) or TYPES.get(tail[0].strip())
     if kind is None:
-        raise ValueError(f"triplet type {printable(tail[0], 40)!r}; expected one of {', '.join(_TYPES)}")
+        raise ValueError(f"triplet type {printable(tail[0], 40)!r}; expected one of {', '.join(TYPES)}")
     try:
-        votes = tuple([_VOTES[vote] for vote in tail[2::2]])
+        votes = tuple([VOTES[vote] for vote in tail[2::2]])
     except KeyError:
         votes = tuple(map(_vote, tail[2::2]))
     if (
@@ -274,13 +218,15 @@ def _triplet(line: int, urls: _Three, boxes: _Three, tail: list[str]) -> Triplet
 
 # A face is in ten rows on average, and the published split has 156,000: the cache saves most of the work.
 @lru_cache(maxsize=200_000)
-def _box(text: str) -> tuple[Box, int]:
+def box_of(text: str) -> tuple[Box, int]:
     """``,left,right,top,bottom,`` as a box within 0..1; and 1 if it passed the image's edge a little and was cut."""
     try:
         before, *numbers, after = text.split(",")
         if before or after:
             raise ValueError
-        edges = [float(number) for number in numbers]
+        edges = left, right, top, bottom = tuple(map(float, numbers))
+        if 0 <= left < right <= 1 and 0 <= top < bottom <= 1:
+            return Box(left + 0.0, right, top + 0.0, bottom), 0  # no -0.0, which is written otherwise
         left, right, top, bottom = (min(max(0.0, edge), 1.0) for edge in edges)
     except ValueError:
         raise ValueError("a box is not four numbers") from None
@@ -292,7 +238,7 @@ def _box(text: str) -> tuple[Box, int]:
 
 def _vote(text: str) -> int:
     # 1.0 is what a 1 becomes in a column that has gaps.
-    vote = _VOTES.get(text.strip().removesuffix(".0"))
+    vote = VOTES.get(text.strip().removesuffix(".0"))
     if vote is None:
         raise ValueError(f"vote {printable(text, 20)!r}; expected 1, 2 or 3")
     return vote

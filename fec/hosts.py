@@ -14,6 +14,8 @@ from fec.urls import host_of
 # The key of everything that has no host to be polite to.
 INVALID: Final = "invalid"
 
+# What IDNA leaves as it is.
+_PLAIN = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
@@ -29,10 +31,13 @@ def host_key(url: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def _key_of_host(host: str) -> str:
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        pass
+    if ":" in host or host[-1:].isdigit():
+        try:
+            return str(ipaddress.ip_address(host))
+        except ValueError:
+            pass
+    if _PLAIN.fullmatch(host):
+        return _suffixes().privatesuffix(host) or host
     try:
         name = host.rstrip(".").encode("idna").decode().lower()
     except UnicodeError:

@@ -7,25 +7,27 @@ import unicodedata
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import accumulate, islice, pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from fec import identity, tables
-from fec.annotations import Triplet, consensus
+from fec.annotation_blocks import Block
+from fec.annotations import consensus
 from fec.boxes import Box
 from fec.hosts import host_key
 from fec.rows import PlannedFace, PlannedImage, PlannedTriplet
 
 
 class Inventory:
-    """What ``triplets`` use, in the order of first use: photographs once, faces once, and every triplet.
+    """What the triplets of ``blocks`` use, in the order of first use: photographs once, faces once, and every triplet.
 
     Half a million triplets take about 200 MB; nothing is kept per reference but four bytes.
     """
 
-    def __init__(self, triplets: Iterable[Triplet]) -> None:
+    def __init__(self, blocks: Iterable[Block]) -> None:
         self.urls: list[str] = []
         self.boxes: list[Box] = []
         self.image_of_face = array("i")
@@ -39,18 +41,16 @@ class Inventory:
         images: dict[str, int] = _numbered()
         faces: dict[tuple[str, Box], int] = _numbered()
         raters: dict[str, int] = _numbered()
-        for triplet in triplets:
-            for face in zip(triplet.urls, triplet.boxes, strict=True):
-                number = faces[face]
-                if number == len(self.boxes):
-                    self.boxes.append(face[1])
-                    self.image_of_face.append(images[face[0]])
-                self.faces.append(number)
-            self.lines.append(triplet.line)
-            self.types.append(triplet.type)
-            self.votes.extend(triplet.votes)
-            self.raters.extend(map(raters.__getitem__, triplet.annotators))
-            self.vote_ends.append(len(self.votes))
+        for block in blocks:
+            self.faces.fromlist(list(map(faces.__getitem__, zip(block.urls, block.boxes, strict=True))))
+            for url, box in _latest(faces, len(faces) - len(self.boxes)):
+                self.boxes.append(box)
+                self.image_of_face.append(images[url])
+            self.lines.extend(block.lines)
+            self.types.frombytes(bytes(block.types))
+            self.votes.frombytes(bytes(block.votes))
+            self.raters.fromlist(list(map(raters.__getitem__, block.annotators)))
+            self.vote_ends.extend(islice(accumulate(block.raters, initial=self.vote_ends[-1]), 1, None))
         self.urls = list(images)
         self.annotators = list(raters)
 
@@ -104,8 +104,14 @@ class Inventory:
 
     def consensuses(self, agreement: float) -> list[int | None]:
         """The consensus of each triplet, 1..3 or None."""
-        votes, ends = self.votes.tobytes(), self.vote_ends
-        return [consensus(tuple(votes[ends[i] : ends[i + 1]]), agreement) for i in range(len(self))]
+        known: dict[bytes, int | None] = {}
+        votes, found = self.votes.tobytes(), []
+        for start, end in pairwise(self.vote_ends):
+            some = votes[start:end]
+            if some not in known:
+                known[some] = consensus(tuple(some), agreement)
+            found.append(known[some])
+        return found
 
     def image_ids(self) -> list[str]:
         return [identity.image_id(url) for url in self.urls]
@@ -128,6 +134,11 @@ class Inventory:
 
     def _faces(self) -> Iterable[tuple[str, Box]]:
         return ((self.urls[image], box) for image, box in zip(self.image_of_face, self.boxes, strict=True))
+
+
+def _latest(keys: dict[Any, int], count: int) -> list[Any]:
+    """The last ``count`` keys, in the order in which they came."""
+    return list(islice(reversed(keys), count))[::-1]
 
 
 def _numbered() -> dict[Any, int]:

@@ -16,7 +16,9 @@ from components.plan.parameters import Parameters
 from components.plan.partition import partition, shards_per_host
 from components.plan.stored import stored_elsewhere, stored_table
 from fec import annotations_source, identity, layout, tables
-from fec.annotations import Tally, printable, read_triplets
+from fec.annotation_blocks import read_blocks
+from fec.annotation_trust import Tally
+from fec.annotations import printable
 from fec.done import Done, write_done
 from fec.errors import ConfigurationError
 from fec.hosts import INVALID
@@ -31,7 +33,7 @@ def make_plan(storage: Storage, parameters: Parameters, settings: Mapping[str, A
     tally = Tally()
     with _no_collection():
         inventory = Inventory(
-            read_triplets(parameters.annotations, parameters.split, max_malformed=parameters.max_malformed, tally=tally)
+            read_blocks(parameters.annotations, parameters.split, max_malformed=parameters.max_malformed, tally=tally)
         )
     inventory.keep_first(trial_size(len(inventory), parameters.max_shards, parameters.num_shards))
     width = shards_per_host(parameters.shards, parameters.requests_per_second, parameters.task_requests_per_second)

@@ -11,7 +11,8 @@ from typing import Final
 
 from components.form import RunParameters
 from fec import annotations_source, identity, layout
-from fec.annotations import Tally, Triplet, read_rows, trusted
+from fec.annotation_trust import Tally, trusted
+from fec.annotations import Triplet, read_rows
 from fec.annotations_source import is_remote, opened
 from fec.errors import ConfigurationError
 from fec.layout import EVAL, TRAIN

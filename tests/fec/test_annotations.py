@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 import fec.annotations as reader
 from components.plan.parameters import Parameters
 from fec import annotations_source
-from fec.annotations import Malformed, Tally, Triplet, TripletType, consensus, parse_row, read_rows, read_triplets
+from fec.annotation_trust import Malformed, Tally
+from fec.annotations import Triplet, TripletType, consensus, parse_row, read_rows, read_triplets
 from fec.boxes import Box
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage import open_storage
