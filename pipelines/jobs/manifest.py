@@ -119,5 +119,10 @@ def _check_step_options(step: str, launch: Launch, step_options: Sequence[str]) 
     if ours:
         raise ConfigurationError(f"after --: {ours} is not to be given; it follows from the Job")
     parser = StepOptions(prog=step, add_help=False, allow_abbrev=False)
-    command.add_options(parser, import_module(f"components.{step}.step").Parameters)
-    parser.parse_args([*step_options, "--root", launch.root, "--split", launch.split, "--group", "0/1"])
+    parameters = import_module(f"components.{step}.step").Parameters
+    command.add_options(parser, parameters)
+    given = parser.parse_args([*step_options, "--root", launch.root, "--split", launch.split, "--group", "0/1"])
+    try:
+        command.parameters_from(parameters, given)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"after --: {error}") from None

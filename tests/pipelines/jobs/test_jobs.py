@@ -203,6 +203,8 @@ def test_a_second_job_of_the_same_name_is_one_line(kubeconfig: str, capsys: pyte
         ((*LAUNCH, "--context", "moon"), ["--context 'moon'", "here"]),
         ((*LAUNCH, "--cpu", "two"), ["--cpu 'two'"]),
         ((*LAUNCH, "--", "--attempt", "5"), ["after --", "--attempt"]),
+        ((*LAUNCH, "--", "--attempts", "0"), ["after --", "--attempts 0", "at least 1"]),
+        ((*LAUNCH, "--", "--archive", "http://a.example/"), ["after --", "--archive", "{url} in it"]),
         (("status", "download", "--split", "train"), ["no such Job", "--root"]),
         (("status", "download", "--split", "eval", "--root", "{root}"), ["plan has not finished for eval"]),
         (("status", "datagen", "--split", "train", "--root", "{root}", "--problem", "fec"), ["'fec'", "fec_tiny"]),
