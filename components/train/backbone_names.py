@@ -32,10 +32,18 @@ NORMALISATIONS: Final[Mapping[str, str]] = {
 }
 
 
+def is_preset(backbone: str) -> bool:
+    """Whether that is the folder of a preset of keras-hub, a path or an address, and no name."""
+    return "/" in backbone
+
+
 def refuse_backbone(name: str) -> str:
-    """What is wrong with the name of a backbone; "" for one that is known, and for none."""
-    if not name or name in NORMALISATIONS:
+    """What is wrong with the name of a backbone; "" for one that is known, for a folder, and for none."""
+    if not name or is_preset(name) or name in NORMALISATIONS:
         return ""
     near = difflib.get_close_matches(name, NORMALISATIONS, 1)
     meant = f"; did you mean {near[0]}?" if near else f": {', '.join(sorted(NORMALISATIONS))}"
-    return f"expected a network of keras.applications whose normalisation is known{meant}"
+    return (
+        "expected a network of keras.applications whose normalisation is known, or a folder (with a /) that holds a "
+        f"preset of keras-hub{meant}"
+    )

@@ -12,8 +12,9 @@ from typing import Any, Final
 import keras
 from keras import layers
 
-from components.train.backbone_names import BLUE_FIRST, FARTHER, NORMALISATIONS, SCALED, STANDARD
+from components.train.backbone_names import BLUE_FIRST, FARTHER, NORMALISATIONS, SCALED, STANDARD, is_preset
 from components.train.parameters import Parameters
+from components.train.presets import network_of_preset, scaling_of_preset
 from fec.errors import ConfigurationError
 from fec.progress import event
 
@@ -25,7 +26,10 @@ ALL: Final = "all"
 
 
 def normalised(faces: Any, backbone: str) -> Any:
-    """Faces, RGB 0..255 [n, size, size, 3], as ``backbone`` wants them."""
+    """Faces, RGB 0..255 [n, size, size, 3], as ``backbone``, a name or the local folder of a preset, wants them."""
+    if is_preset(backbone):
+        by, plus = scaling_of_preset(backbone)
+        return layers.Rescaling(by, offset=plus, name="as_the_preset", dtype="float32")(faces)
     way = NORMALISATIONS[backbone]
     # In float32 also where the rest is not: what is lost here no layer gets back.
     if way == SCALED:
@@ -46,25 +50,33 @@ def normalised(faces: Any, backbone: str) -> Any:
 
 
 def features(faces: Any, backbone: str, image_size: int, *, synchronized: bool) -> Any:
-    """What ``backbone``, untrained and without its classifier, makes of ``faces`` as it wants them.
+    """What ``backbone`` without its classifier, untrained or as its preset has it, makes of ``faces`` as it wants them.
 
     Raises ConfigurationError if it takes no faces of ``image_size`` pixels.
     """
     try:
-        network = getattr(keras.applications, backbone)(
-            include_top=False, weights=None, input_shape=(image_size, image_size, 3)
-        )
+        if is_preset(backbone):
+            network = network_of_preset(backbone)
+        else:
+            network = getattr(keras.applications, backbone)(
+                include_top=False, weights=None, input_shape=(image_size, image_size, 3)
+            )
+        for layer in network._flatten_layers():
+            if isinstance(layer, layers.BatchNormalization):
+                layer.synchronized = synchronized
+        network.name = "backbone"
+        return network(faces)
     except ValueError as error:
         raise ConfigurationError(f"--backbone {backbone}: {error}; make larger records, or take another one") from None
-    for layer in network.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.synchronized = synchronized
-    network.name = "backbone"
-    return network(faces)
 
 
 def begin_with(network: keras.Model, weights: Path | None) -> None:
-    """Give the backbone of ``network`` its ``weights``; ConfigurationError for such as do not fit."""
+    """Give the backbone of ``network`` its ``weights``; ConfigurationError for such as do not fit.
+
+    A preset's folder has given them already.
+    """
+    if weights is not None and weights.is_dir():
+        return
     if weights is None:
         event("untrained", "the backbone starts untrained: nothing is downloaded; give --backbone-weights FILE")
         return
@@ -92,7 +104,7 @@ def hold(network: keras.Model, p: Parameters, *, fine_tuning: bool) -> None:
     held = _upto(found, p.fine_tune_from, "fine-tune-from") if fine_tuning else frozen
     for number, layer in enumerate(found):
         layer.trainable = number >= held
-        if p.backbone_weights or number < frozen:
+        if p.pretrained or number < frozen:
             for part in layer._flatten_layers():
                 if isinstance(part, layers.BatchNormalization):
                     part.trainable = False

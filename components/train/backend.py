@@ -21,6 +21,12 @@ def take(backend: str) -> None:
     os.environ["KERAS_BACKEND"] = backend
 
 
+def need_keras_hub() -> None:
+    """ConfigurationError, saying what to install, without what reads presets."""
+    if importlib.util.find_spec("keras_hub") is None:
+        raise ConfigurationError("--backbone: a preset of keras-hub, which is not installed: pip install 'fec[hub]'")
+
+
 def versions(backend: str) -> dict[str, str]:
     """Of the libraries that a model is made with, by name."""
     modules = (TENSORFLOW, "keras", *({backend} - {TENSORFLOW}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from components.train.backbone_names import refuse_backbone
+from components.train.backbone_names import is_preset, refuse_backbone
 from fec.parameters import SEEDS, StepParameters, parameter, refuse_folder_name, root
 
 # Raise when the same records and parameters would give another model.
@@ -70,7 +70,8 @@ class Parameters(StepParameters, step="train", version=VERSION):
         at_most=1024,
     )
     backbone: str = parameter(
-        "of fecnet: the name of a network in keras.applications; by default ResNet50",
+        "of fecnet: the name of a network in keras.applications, or the folder (a path, gs:// or s3://) of a preset of "
+        "keras-hub; by default ResNet50",
         default="",
         refuse=refuse_backbone,
     )
@@ -143,3 +144,8 @@ class Parameters(StepParameters, step="train", version=VERSION):
         shapes_result=False,
     )
     checkpoint_every: int = parameter("steps between checkpoints", default=50, at_least=1, shapes_result=False)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the backbone begins with weights: those it is given, or its preset's."""
+        return bool(self.backbone_weights) or is_preset(self.backbone)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from components.train.backend import take
+from components.train.backbone_names import is_preset
+from components.train.backend import need_keras_hub, take
 from components.train.parameters import BACKBONES, IMAGE_SIZES, SHARED, Parameters
-from components.train.weights import fetched
+from components.train.weights import fetched, fetched_preset
 from fec import identity, layout
 from fec.done import finished
 from fec.errors import ConfigurationError
@@ -38,14 +39,19 @@ def run(parameters: Parameters) -> str:
     records = record_files(storage, TRAIN)
     _check_network(p, records.image_size)
     _check_batches(p)
-    with fetched(p.backbone_weights) as weights:
+    with fetched_preset(p.backbone) if is_preset(p.backbone) else fetched(p.backbone_weights) as weights:
         inputs: dict[str, Any] = {"records": list(records.digests), **p.settings}
+        if is_preset(p.backbone):
+            # What is in it counts, not where it lies.
+            inputs["backbone"] = "preset"
         if weights is not None:
             inputs["backbone_weights"] = weights.sha256
         fingerprint = identity.fingerprint(inputs)
         name = p.run or f"{p.model}-{fingerprint[:8]}"
         if finished(storage, layout.model_dir(name), fingerprint) is None:
             take(p.backend)
+            if is_preset(p.backbone):
+                need_keras_hub()
             from components.train.work import train
 
             train(storage, p, records, name, fingerprint, weights)
@@ -64,6 +70,10 @@ def _check_network(p: Parameters, image_size: int) -> None:
     if asked and p.model not in BACKBONES:
         option = asked[0].replace("_", "-")
         raise ConfigurationError(f"--{option}: model {p.model} has no backbone; {', '.join(BACKBONES)} has")
+    if p.backbone_weights and is_preset(p.backbone):
+        raise ConfigurationError(
+            "--backbone-weights: the preset that --backbone names has its own weights; leave them out"
+        )
     _check_fine_tuning(p)
 
 

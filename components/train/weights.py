@@ -1,4 +1,4 @@
-"""The file of a backbone's weights, wherever it lies."""
+"""The file of a backbone's weights, or the folder of its preset, wherever it lies."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from fec.errors import ConfigurationError
 from fec.storage import open_storage
 
 _KINDS: Final = (".weights.h5", ".h5", ".keras")
+_CONFIG: Final = "config.json"
+# Of a preset: what changes with the day it was saved on, and shapes nothing.
+_ABOUT: Final = ("metadata.json", "README.md")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A local file of weights and its SHA-256 in hex."""
+    """A local file of weights, or the folder of a preset, and its SHA-256 in hex."""
 
     path: Path
     sha256: str
@@ -48,3 +51,28 @@ def fetched(source: str) -> Iterator[Weights | None]:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         yield Weights(path, sha256)
+
+
+@contextmanager
+def fetched_preset(source: str) -> Iterator[Weights]:
+    """The folder of a preset of keras-hub at ``source``, a path, gs:// or s3://, while the context lasts.
+
+    Raises ConfigurationError where there is none.
+    """
+    parent, _, name = source.rstrip("/").rpartition("/")
+    where = open_storage(parent or "/", read_only=True)
+    digest = hashlib.sha256()
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        folder = Path(temporary, "preset")
+        for entry in where.list(name):
+            copy = stack.enter_context(where.local_copy(entry.path))
+            path = folder / entry.path.removeprefix(f"{name}/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(copy)
+            if path.name not in _ABOUT:
+                with path.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                digest.update(f"{path.relative_to(folder)} {sha256}\n".encode())
+        if not (folder / _CONFIG).exists():
+            raise ConfigurationError(f"--backbone {source}: there is no preset of keras-hub (no {_CONFIG})")
+        yield Weights(folder, digest.hexdigest())

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from components.train.backbone_names import is_preset
 from components.train.backend import versions
 from components.train.checkpoints import Checkpoints, SpoiledCheckpoint, TrainingState
 from components.train.choice import Chosen, choose
@@ -71,6 +72,8 @@ def train(
     folder = storage.workspace(workspace)
     checkpoints = Checkpoints(storage, f"{directory}/checkpoint", begun, folder, on.hosts)
     backbone = p.backbone or BACKBONES.get(p.model, "")
+    if weights is not None and is_preset(backbone):
+        backbone = str(weights.path)
     shape = Shape(records.image_size, p.embedding_size, on.synchronized, backbone, precision)
     with on.scope():
         triplets, state = _restored(p, chosen, shape, checkpoints, weights)

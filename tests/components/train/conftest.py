@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import cv2
 import numpy as np
 import pytest
+from moto.server import ThreadedMotoServer
 from numpy.typing import NDArray
 
 from fec import layout
@@ -19,6 +22,7 @@ from fec.records import TripletExample, frame
 from fec.storage import open_storage
 
 SIZE = 32
+BUCKET = "fec-train"
 
 
 @functools.cache
@@ -103,3 +107,17 @@ def records_of_600(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def learnable(records_of_600: Path, tmp_path: Path) -> Path:
     """A root of 600 learnable triplets."""
     return Path(shutil.copytree(records_of_600, tmp_path / "root"))
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty bucket as a storage root, on a server of its own."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    yield f"s3://{BUCKET}/root"
+    server.stop()

@@ -10,17 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-import boto3
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from kfp import dsl
-from moto.server import ThreadedMotoServer
 
 from components.train import models
 from components.train.backend import versions
@@ -42,7 +39,6 @@ from fec.record_files import record_files
 from fec.storage import open_storage
 from tests.components.train.conftest import SIZE, drawn_triplet, write_root
 
-BUCKET = "fec-train"
 STEPS = 42
 
 
@@ -292,20 +288,6 @@ def test_a_collapsed_network_is_measured_as_right_in_nothing_and_as_a_point(reco
         return tf.ones((len(faces), 16))
 
     assert measured(collapsed, Faces(examples.jpegs, SIZE), held_out) == (0.0, 0.0)
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An empty bucket as a storage root, on a server of its own."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
-    yield f"s3://{BUCKET}/root"
-    server.stop()
 
 
 def test_a_bucket_gets_the_model_and_keeps_no_checkpoint(bucket: str) -> None:
