@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +16,7 @@ from components.train.backbones import begin_with, check_layers, hold
 from components.train.checkpoints import Checkpoints, TrainingState
 from components.train.choice import Chosen
 from components.train.devices import Devices
+from components.train.ending import Ending, together, told_to_end
 from components.train.input_pipeline import Faces
 from components.train.loss import triplet_accuracy
 from components.train.models import Shape, Triplets, network_of
@@ -125,14 +122,20 @@ class Fitting:
     def fit(self, data: Any, on: Devices, logs: Path) -> None:
         """Train up to the chosen steps, or to where held-out accuracy no longer rises.
 
-        Raises RunFailed if the loss overflows, or when told to end, after a checkpoint.
+        Raises RunFailed if the loss overflows, when told to end, after a checkpoint, or if another host has ended.
         """
         state, steps = self.state, self._chosen.steps
         step = stepper(self._triplets, self._p, on)
         since: Any = np.asarray(state.since, np.float32)
         writer = tf.summary.create_file_writer(str(logs))
-        with writer.as_default(), told_to_end() as ending, track("train", steps, "steps") as progress:
+        with (
+            together(on.hosts),
+            writer.as_default(),
+            told_to_end() as heard,
+            track("train", steps, "steps") as progress,
+        ):
             progress.advance(state.step)
+            ending = Ending(on, heard)
             batches = iter(data)
             while state.step < steps and not self._plateau():
                 since = since + step(*next(batches))
@@ -146,8 +149,7 @@ class Fitting:
                     since = np.zeros(3, np.float32)
                 measured_now = self._held_out is not None and (state.step % self._measure_every == 0 or last)
                 due = state.step % self._p.checkpoint_every == 0 or measured_now
-                # What one of several hosts is told the others do not hear: they go on from the last checkpoint.
-                told = ending.is_set() and on.hosts.count == 1
+                told = ending.now()
                 if due or told or last:
                     step.settle()
                 if measured_now:
@@ -215,17 +217,3 @@ class Fitting:
         if not patience or not history.best or self.state.step < begun:
             return False
         return sum(step > max(history.best, begun) for step in history.held_out_steps) >= patience
-
-
-@contextmanager
-def told_to_end() -> Iterator[threading.Event]:
-    """Set by SIGTERM (a node is taken away) while the context lasts; never outside the main thread."""
-    told = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield told
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
-    try:
-        yield told
-    finally:
-        signal.signal(signal.SIGTERM, before)

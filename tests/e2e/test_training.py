@@ -21,7 +21,8 @@ from tests.components.train.conftest import write_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-STEPS = 60
+# So many that one which is told to end after its second checkpoint is far from its end.
+STEPS = 150
 RUN = "run"
 TWO_DEVICES = "import tensorflow as tf; tf.config.set_logical_device_configuration(" + (
     "tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2);"
@@ -44,6 +45,8 @@ WAYS: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
     "shared faces by JAX": ("", (*SHARED, "--backend", "jax"), {}),
 }
 
+TWO_HOSTS = "two hosts"
+
 
 def begun(root: Path, way: str, *options: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     before, given, variables = WAYS[way]
@@ -58,9 +61,25 @@ def begun(root: Path, way: str, *options: str, environment: dict[str, str] | Non
     )
 
 
-def ended(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
+def started(root: Path, way: str) -> list[subprocess.Popen[str]]:
+    """The processes of a training that is spread that way, the one that stores it first."""
+    if way != TWO_HOSTS:
+        return [begun(root, way)]
+    cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
+    told = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}) for index in range(2)]
+    return [begun(root, "one device", environment={"TF_CONFIG": text}) for text in told]
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def ended(processes: Sequence[subprocess.Popen[str]], code: int = 0) -> list[str]:
+    """What all ``processes`` said, which must end with ``code``."""
     said = [process.communicate()[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(said)[-4000:]
+    assert [process.returncode for process in processes] == [code] * len(processes), "\n".join(said)[-4000:]
     return said
 
 
@@ -84,32 +103,43 @@ def curve(root: Path) -> list[float]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A root that holds a training that nothing disturbed, by the way it was spread."""
     roots = {}
-    for way in WAYS:
+    for way in (*WAYS, TWO_HOSTS):
         roots[way] = tmp_path_factory.mktemp("whole") / "root"
         write_root(str(roots[way]), 120)
-        ended([begun(roots[way], way)])
+        ended(started(roots[way], way))
     return roots
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_killed_and_told_to_end_a_training_ends_in_the_same_bytes(
+def killed(root: Path, way: str, victims: slice) -> None:
+    """Start a training, kill those processes of it after the next checkpoint, and wait for the others to end."""
+    before = state(root)["step"] if list((root / ".work").rglob("state.json")) else 0
+    processes = started(root, way)
+    wait_for_checkpoint(root, processes[0], after=before)
+    for process in processes[victims]:
+        process.kill()
+    for process in processes:
+        said = process.communicate()[1]
+        assert process.returncode == (-signal.SIGKILL if process in processes[victims] else 1), said[-4000:]
+        assert "Traceback" not in said
+
+
+# Of two hosts the chief, the other one, and both; where there is one process it is that.
+@pytest.mark.parametrize("way", (*WAYS, TWO_HOSTS))
+def test_killed_three_times_and_told_to_end_a_training_ends_in_the_same_bytes(
     whole: dict[str, Path], tmp_path: Path, way: str
 ) -> None:
     root = tmp_path / "root"
     write_root(str(root), 120)
-    first = begun(root, way)
-    wait_for_checkpoint(root, first)
-    first.kill()
-    first.communicate()
-    second = begun(root, way)
-    wait_for_checkpoint(root, second, after=state(root)["step"])
-    second.send_signal(signal.SIGTERM)
-    said = second.communicate()[1]
-    if second.returncode:
-        assert second.returncode == 1
-        assert "told to end after step" in said
+    for victims in (slice(0, 1), slice(-1, None), slice(None)):
+        killed(root, way, victims)
+    processes = started(root, way)
+    wait_for_checkpoint(root, processes[0], after=state(root)["step"])
+    processes[-1].send_signal(signal.SIGTERM)
+    for said in ended(processes, code=1):
+        assert f"told to end after step {state(root)['step']}, which is kept" in said
         assert "Traceback" not in said
-        ended([begun(root, way)])
+    assert state(root)["step"] < STEPS
+    ended(started(root, way))
     for name in ("model.keras", "history.json"):
         ours, theirs = (path / layout.model_dir(RUN) / name for path in (root, whole[way]))
         assert ours.read_bytes() == theirs.read_bytes(), name
@@ -129,27 +159,10 @@ def test_however_it_is_spread_a_training_has_one_curve(whole: dict[str, Path], w
     assert other == pytest.approx(one, abs=0.08)  # small differences of rounding grow from step to step
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 def test_two_hosts_learn_what_one_does_and_the_chief_alone_stores_it(whole: dict[str, Path], tmp_path: Path) -> None:
     root = tmp_path / "root"
     write_root(str(root), 120)
-    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
-    hosts = [
-        begun(
-            root,
-            "one device",
-            environment={
-                "TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
-            },
-        )
-        for index in range(2)
-    ]
-    said = ended(hosts)
+    said = ended(started(root, TWO_HOSTS))
     assert "2 CPUs of 2 hosts" in said[0]
     assert "the chief of the 2 hosts stores the network" in said[1]
     assert curve(root)[:2] == pytest.approx(curve(whole["one device"])[:2], abs=0.01)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ import pytest
 
 from components.train.devices import ALONE, Devices, Hosts, devices, hosts_of, refuse_unshared
 from components.train.examples import read_examples
-from components.train.fitting import told_to_end
 from components.train.input_pipeline import Faces, batches
 from components.train.models import Shape, tiny
 from components.train.parameters import Parameters
@@ -144,15 +142,6 @@ def test_a_keras_json_and_a_backend_of_the_user_s_make_no_other_network(tmp_path
     keras.utils.set_random_seed(0)
     ours = hashlib.sha256(b"".join(weight.tobytes() for weight in tiny(Shape(16)).get_weights())).hexdigest()
     assert done.stdout.split() == ["channels_first", "float16", "tensorflow", ours]
-
-
-def test_being_told_to_end_is_heard_and_then_forgotten() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with told_to_end() as told:
-        assert not told.is_set()
-        signal.raise_signal(signal.SIGTERM)
-        assert told.is_set()
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def told(**task: object) -> dict[str, str]:
