@@ -16,17 +16,9 @@ from components.faces.detectors.self_check import Photograph, self_check
 from fec.boxes import Box
 from fec.errors import ConfigurationError
 from tests.components.faces.scene import face_box, photograph
+from tests.components.faces.stand_in import graphs, grid
 
 WHOLE = Box(0.0, 1.0, 0.0, 1.0)
-
-
-def grid(**cells: float) -> np.ndarray[Any, Any]:
-    """A grid of zeros but for the cells named ``c<column>r<row>``."""
-    values = np.zeros((1, GRID, GRID), np.float32)
-    for name, value in cells.items():
-        column, row = name[1:].split("r")
-        values[0, int(column), int(row)] = value
-    return values
 
 
 def test_a_cell_is_a_face_with_its_column_first() -> None:
@@ -79,37 +71,9 @@ def test_weights_that_are_missing_or_others_are_refused(
 
 @pytest.fixture(scope="module")
 def stand_in() -> Faced:
-    """Both networks as small graphs with the tensor names of the real ones.
-
-    The proposer answers one cell, whose probability is the mean of the picture's red and whose other values
-    are fixed; the corrector's ``X`` is the mean of its first channel.
-    """
-    tf = pytest.importorskip("tensorflow.compat.v1")
-
-    def frozen(outputs: Any) -> bytes:
-        with tf.Graph().as_default() as graph:
-            picture = tf.placeholder(tf.float32, [None, None, None, 3], name="img")
-            tf.placeholder(tf.bool, [], name="training")
-            for name, value in outputs(tf, picture).items():
-                tf.identity(value, name=name)
-            return bytes(graph.as_graph_def().SerializeToString())
-
-    def proposer(tf: Any, picture: Any) -> dict[str, Any]:
-        at = grid(c3r5=1.0)
-        return {
-            "prob": at * tf.reduce_mean(picture[..., 0]),
-            "x_center": tf.constant(at * 0.5),
-            "y_center": tf.constant(at * 0.5),
-            "w": tf.constant(at * 0.2),
-            "h": tf.constant(at * 0.4),
-        }
-
-    def corrector(tf: Any, picture: Any) -> dict[str, Any]:
-        first = tf.reshape(tf.reduce_mean(picture[..., 0]), [1, 1])
-        half = tf.constant([[0.5]])
-        return {"X": first, "Y": half, "W": half / 2, "H": half}
-
-    return Faced(frozen(proposer), frozen(corrector))
+    """Both networks as small graphs."""
+    pytest.importorskip("tensorflow.compat.v1")
+    return Faced(*graphs("c3r5", proposed=(0.2, 0.4), corrected=(0.25, 0.5)))
 
 
 def picture(red: int, green: int, blue: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
