@@ -10,7 +10,7 @@ from typing import Final
 from fec.parameters import StepParameters, group, parameter, root, split
 
 # Raise when the same parameters and originals come out differently, so that everything is made again.
-VERSION: Final = 5
+VERSION: Final = 6
 
 # Known here so that a wrong name is refused before OpenCV is imported; a test holds it against detectors/.
 DETECTORS: Final = ("yunet", "faced", "none")

@@ -16,7 +16,7 @@ import numpy as np
 
 from components.faces.detectors import Detector, Found
 from components.faces.geometry import crop_place, cut, reduced, within
-from components.faces.judging import SURE, judge, pose, stands, turned, turned_box
+from components.faces.judging import MIN_OVERLAP, SURE, judge, pose, stands, tilt, turned, turned_box
 from components.faces.likeness import Grey, grey_likeness, likeness, small_grey
 from components.faces.parameters import Parameters
 from fec.boxes import Box
@@ -162,11 +162,26 @@ def _judged(
     found = verdict[2]
     if found is not None and (found.confidence >= SURE or verdict[0] is FaceOutcome.FACE_ELSEWHERE):
         return verdict
-    around = turned_box(expected)
-    outcome, _, other = judge(detector.find(_after_half_a_turn(crop), around), around, wanted)
-    if outcome is not FaceOutcome.OK or other is None or not stands(other, found, crop.shape[1], crop.shape[0]):
+    around, over = turned_box(expected), _after_half_a_turn(crop)
+    outcome, _, other = judge(detector.find(over, around), around, wanted)
+    if outcome is not FaceOutcome.OK or other is None:
+        return verdict
+    before = 0.0 if found is None else _levelled(crop, expected, found, detector)
+    if not stands(other, _levelled(over, around, other, detector), before, crop.shape[1], crop.shape[0]):
         return verdict
     return FaceOutcome.UPSIDE_DOWN, f"a face at {other.confidence:.2f} after half a turn", turned(other)
+
+
+def _levelled(crop: RGB, expected: Box, found: Found, detector: Detector) -> float:
+    """How sure the detector is of the face that it found in a crop: as it lies, or with its eyes turned level."""
+    height, width = crop.shape[:2]
+    degrees = tilt(found, width, height)
+    if not degrees:
+        return found.confidence
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    level = cv2.warpAffine(crop, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
+    there = [face.confidence for face in detector.find(level, expected) if face.box.overlap(expected) >= MIN_OVERLAP]
+    return max([found.confidence, *there])
 
 
 def _after_half_a_turn(crop: RGB) -> RGB:

@@ -312,6 +312,19 @@ def test_a_face_on_its_head_is_told_from_none(person: str, yunet: Detector) -> N
     assert 0 < rejected.found_left < rejected.found_right < 1
 
 
+@pytest.mark.parametrize(("person", "degrees"), [("astronaut", -30), ("hopper", 30)])
+def test_a_tilted_face_on_its_head_is_told_by_its_eyes_turned_level(person: str, degrees: int, yunet: Detector) -> None:
+    box, rgb = face_box(person), photograph(person)
+    height, width = rgb.shape[:2]
+    middle = (box.left + box.right) / 2 * width, (box.top + box.bottom) / 2 * height
+    outcomes = []
+    for turn in (degrees, 180 + degrees):
+        matrix = cv2.getRotationMatrix2D(middle, turn, 1.0)
+        turned = cv2.warpAffine(rgb, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
+        outcomes.append(verdict(encoded(np.asarray(turned, np.uint8)), box, yunet).face.outcome)
+    assert outcomes == [FaceOutcome.OK, FaceOutcome.UPSIDE_DOWN]
+
+
 CHANGES: dict[str, Callable[[RGB], Any]] = {
     "mirrored": lambda rgb: rgb[:, ::-1],
     "half as large": lambda rgb: cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
