@@ -10,11 +10,11 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from operator import eq
+from operator import add, is_
 from typing import BinaryIO, Final
 
 from fec.annotation_trust import Malformed, Tally, trusted
-from fec.annotations import MAX_LINE_BYTES, MAX_MALFORMED, TYPES, VOTES, Place, Triplet, box_of, rows_of
+from fec.annotations import MAX_LINE_BYTES, MAX_MALFORMED, TYPES, VOTES, Place, Triplet, box_in, rows_of
 from fec.annotations_source import opened
 from fec.boxes import Box
 
@@ -27,17 +27,50 @@ _QUOTES: Final = 6
 _CODES: Final = {name: int(kind) for name, kind in TYPES.items()}
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Face:
+    """A box in a photograph: one of a list is the same object wherever the list names it."""
+
+    url: str
+    box: Box
+
+
+class _Faces:
+    """The faces of a list, by how they are written and by what they are."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, Face] = {}
+        self._faces: dict[tuple[str, Box], Face] = {}
+        # As written: those whose box was cut.
+        self._cut: set[str] = set()
+
+    def face(self, url: str, box: Box) -> Face:
+        return self._faces.setdefault((url, box), Face(url, box))
+
+    def written(self, urls: list[str], boxes: list[str]) -> tuple[list[Face], int]:
+        """The faces, and how many of their boxes were cut; ValueError for a box that is none."""
+        texts = list(map(add, urls, boxes))
+        known = self._written
+        if not all(map(known.__contains__, texts)):
+            for url, box, text in zip(urls, boxes, texts, strict=True):
+                if text not in known:
+                    found, cut = box_in(box)
+                    known[text] = self.face(url, found)
+                    if cut:
+                        self._cut.add(text)
+        return list(map(known.__getitem__, texts)), sum(map(self._cut.__contains__, texts)) if self._cut else 0
+
+
 @dataclass(frozen=True)
 class Block:
     """Triplets in columns, as ``fec.annotations.Triplet`` has them.
 
-    ``urls`` and ``boxes``: three a row. ``votes`` and ``annotators``: one each a rater, of whom a row has
+    ``faces``: three a row. ``votes`` and ``annotators``: one each a rater, of whom a row has
     ``raters``. ``clipped``: boxes that were cut, of all rows.
     """
 
     lines: Sequence[int]
-    urls: Sequence[str]
-    boxes: Sequence[Box]
+    faces: Sequence[Face]
     types: Sequence[int]
     raters: Sequence[int]
     votes: Sequence[int]
@@ -53,32 +86,30 @@ def read_blocks(
     source: str, split: str, *, max_malformed: float = MAX_MALFORMED, tally: Tally | None = None
 ) -> Iterator[Block]:
     """What ``fec.annotations.read_triplets`` gives, many at a time."""
-    try:
-        with opened(source, split) as file:
-            yield from trusted(blocks_of(file), source, max_malformed=max_malformed, tally=tally or Tally())
-    finally:
-        box_of.cache_clear()  # as large as what is kept of the boxes
+    with opened(source, split) as file:
+        yield from trusted(blocks_of(file), source, max_malformed=max_malformed, tally=tally or Tally())
 
 
 def blocks_of(file: BinaryIO) -> Iterator[Block | Malformed]:
     """Every line of an open CSV, in order, as part of a block or as malformed."""
-    place = Place()
+    place, faces = Place(), _Faces()
     for stretch in _stretches(file):
-        block = None if place.open_quote else _published(stretch, place.line + 1)
+        block = None if place.open_quote else _published(stretch, place.line + 1, faces)
         if block is None:
-            yield from _one_by_one(rows_of(io.BytesIO(stretch), place))
+            yield from _one_by_one(rows_of(io.BytesIO(stretch), place), faces)
         else:
             place.line += block.rows
             yield block
 
 
-def _one_by_one(rows: Iterable[Triplet | Malformed]) -> Iterator[Block | Malformed]:
+def _one_by_one(rows: Iterable[Triplet | Malformed], faces: _Faces) -> Iterator[Block | Malformed]:
     for row in rows:
         if isinstance(row, Malformed):
             yield row
         else:
             votes, annotators = row.votes, row.annotators
-            yield Block([row.line], row.urls, row.boxes, [row.type], [len(votes)], votes, annotators, row.clipped)
+            three = list(map(faces.face, row.urls, row.boxes))
+            yield Block([row.line], three, [row.type], [len(votes)], votes, annotators, row.clipped)
 
 
 def _stretches(file: BinaryIO) -> Iterator[bytes]:
@@ -100,7 +131,7 @@ def _stretches(file: BinaryIO) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _published(stretch: bytes, line: int) -> Block | None:
+def _published(stretch: bytes, line: int, faces: _Faces) -> Block | None:
     """The rows of ``stretch``, the first of which is ``line``; None if anything in it is not in the published form."""
     try:
         text = stretch.decode()
@@ -118,23 +149,15 @@ def _published(stretch: bytes, line: int) -> Block | None:
         tails = [end.split(",", 5)[5] for end in ends]
         last = [end[: len(end) - len(tail)] for end, tail in zip(ends, tails, strict=True)]
         urls, boxes = _interleaved(one, two, three), _interleaved(parts[1::6], parts[3::6], last)
-        found = list(map(box_of, boxes))
+        if not all(urls) or max(map(len, urls)) > _LONG_URL:
+            return None
         types, raters, annotators, votes = _judged(tails)
+        found, clipped = faces.written(urls, boxes)
     except (UnicodeDecodeError, ValueError, IndexError, KeyError):
         return None
-    if not all(urls) or max(map(len, urls)) > _LONG_URL:
+    if any(any(map(is_, found[a::3], found[b::3])) for a, b in ((0, 1), (1, 2), (0, 2))):
         return None
-    block = Block(
-        range(line, line + count),
-        urls,
-        [box for box, _ in found],
-        types,
-        raters,
-        votes,
-        annotators,
-        sum([cut for _, cut in found]),
-    )
-    return None if _has_a_face_twice(block) else block
+    return Block(range(line, line + count), found, types, raters, votes, annotators, clipped)
 
 
 def _interleaved(one: list[str], two: list[str], three: list[str]) -> list[str]:
@@ -157,13 +180,3 @@ def _judged(tails: list[str]) -> tuple[list[int], list[int], list[str], list[int
         annotators += fields[1::2]
         votes += fields[2::2]
     return types, raters, annotators, [VOTES[vote] for vote in votes]
-
-
-def _has_a_face_twice(block: Block) -> bool:
-    urls, boxes = block.urls, block.boxes
-    for a, b in ((0, 1), (1, 2), (0, 2)):
-        if any(map(eq, urls[a::3], urls[b::3])):
-            faces, others = zip(urls[a::3], boxes[a::3], strict=True), zip(urls[b::3], boxes[b::3], strict=True)
-            if any(map(eq, faces, others)):
-                return True
-    return False

@@ -197,9 +197,9 @@ def _triplet(line: int, urls: _Three, boxes: _Three, tail: list[str]) -> Triplet
         raise ValueError(f"{len(tail)} columns from the type on; expected it and then annotator,vote pairs")
     if not (urls[0] and urls[1] and urls[2]):
         raise ValueError("an image URL is empty")
-    one, cut_one = box_of(boxes[0])
-    two, cut_two = box_of(boxes[1])
-    three, cut_three = box_of(boxes[2])
+    one, cut_one = _box(boxes[0])
+    two, cut_two = _box(boxes[1])
+    three, cut_three = _box(boxes[2])
     kind = TYPES.get(tail[0]) or TYPES.get(tail[0].strip())
     if kind is None:
         raise ValueError(f"triplet type {printable(tail[0], 40)!r}; expected one of {', '.join(TYPES)}")
@@ -216,9 +216,7 @@ def _triplet(line: int, urls: _Three, boxes: _Three, tail: list[str]) -> Triplet
     return Triplet(line, urls, (one, two, three), kind, votes, tuple(tail[1::2]), cut_one + cut_two + cut_three)
 
 
-# A face is in ten rows on average, and the published split has 156,000: the cache saves most of the work.
-@lru_cache(maxsize=200_000)
-def box_of(text: str) -> tuple[Box, int]:
+def box_in(text: str) -> tuple[Box, int]:
     """``,left,right,top,bottom,`` as a box within 0..1; and 1 if it passed the image's edge a little and was cut."""
     try:
         before, *numbers, after = text.split(",")
@@ -234,6 +232,10 @@ def box_of(text: str) -> tuple[Box, int]:
     if not all(_LOWEST <= edge <= _HIGHEST for edge in edges) or left >= right or top >= bottom:
         raise ValueError("a box is not left < right and top < bottom within 0..1")
     return Box(left, right, top, bottom), int(any(edge < 0 or edge > 1 for edge in edges))
+
+
+# A face is in ten rows on average, and the published split has 156,000: the cache saves most of the work.
+_box = lru_cache(maxsize=200_000)(box_in)
 
 
 def _vote(text: str) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from fec import identity, tables
-from fec.annotation_blocks import Block
+from fec.annotation_blocks import Block, Face
 from fec.annotations import consensus
 from fec.boxes import Box
 from fec.hosts import host_key
@@ -39,13 +39,13 @@ class Inventory:
         self.vote_ends = array("i", [0])
         self.annotators: list[str] = []
         images: dict[str, int] = _numbered()
-        faces: dict[tuple[str, Box], int] = _numbered()
+        faces: dict[Face, int] = _numbered()
         raters: dict[str, int] = _numbered()
         for block in blocks:
-            self.faces.fromlist(list(map(faces.__getitem__, zip(block.urls, block.boxes, strict=True))))
-            for url, box in _latest(faces, len(faces) - len(self.boxes)):
-                self.boxes.append(box)
-                self.image_of_face.append(images[url])
+            self.faces.fromlist(list(map(faces.__getitem__, block.faces)))
+            for face in _latest(faces, len(faces) - len(self.boxes)):
+                self.boxes.append(face.box)
+                self.image_of_face.append(images[face.url])
             self.lines.extend(block.lines)
             self.types.frombytes(bytes(block.types))
             self.votes.frombytes(bytes(block.votes))

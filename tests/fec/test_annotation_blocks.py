@@ -54,9 +54,10 @@ def rows_of_block(block: Block) -> list[Triplet]:
     found, at = [], 0
     for number, (line, kind, raters) in enumerate(zip(block.lines, block.types, block.raters, strict=True)):
         three, said = slice(3 * number, 3 * number + 3), slice(at, at + raters)
-        (u, v, w), (x, y, z) = block.urls[three], block.boxes[three]
+        a, b, c = block.faces[three]
         votes, names = tuple(block.votes[said]), tuple(block.annotators[said])
-        found.append(Triplet(line, (u, v, w), (x, y, z), TripletType(kind), votes, names))
+        urls, boxes = (a.url, b.url, c.url), (a.box, b.box, c.box)
+        found.append(Triplet(line, urls, boxes, TripletType(kind), votes, names))
         at += raters
     assert (at, at) == (len(block.votes), len(block.annotators))
     return found
@@ -114,3 +115,9 @@ def test_there_is_no_edge_of_minus_zero() -> None:
     ((found,), _) = expected(row.encode())
     assert isinstance(found, Triplet)
     assert "-" not in repr(found.boxes)
+
+
+def test_a_face_is_one_object_however_it_is_written() -> None:
+    content = "\n".join([ROWS[1], ROWS[1].replace(",0.9,", ",0.90,"), f" {ROWS[1]}"]).encode()
+    faces = [face for block in blocks_of(io.BytesIO(content)) if isinstance(block, Block) for face in block.faces]
+    assert len(set(faces)) == 3
