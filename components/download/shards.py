@@ -34,7 +34,7 @@ REMOTE_SEAL_SECONDS: Final = 60.0
 # Rows that are Python objects at a time.
 _ROWS: Final = 1024
 # Images whose manifests' rows are held at a time.
-_AT_ONCE: Final = 16_384
+_AT_ONCE: Final = 8_192
 # One thread for all that takes long: each keeps memory to itself that tables were made in.
 _WRITING: Final = ThreadPoolExecutor(1, "writing")
 # Bytes that are hashed and written in less time than a thread takes to be handed them.
