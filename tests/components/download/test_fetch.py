@@ -6,12 +6,14 @@ import ssl
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -350,7 +352,9 @@ def test_a_closed_port_and_a_name_without_an_address() -> None:
     assert (unknown.outcome, too_long.outcome) == (ImageOutcome.DNS_FAILED, ImageOutcome.DNS_FAILED)
 
 
-def test_a_certificate_nobody_vouches_for_is_a_failed_connection(tmp_path: Path) -> None:
+@pytest.fixture
+def pem(tmp_path: Path) -> Path:
+    """A key, and a certificate of the first host that vouches for itself."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOSTS[0])])
     now = datetime.now(UTC)
@@ -359,18 +363,49 @@ def test_a_certificate_nobody_vouches_for_is_a_failed_connection(tmp_path: Path)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(HOSTS[0]))]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    pem = tmp_path / "tls.pem"
-    pem.write_bytes(
+    path = tmp_path / "tls.pem"
+    path.write_bytes(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
     )
+    return path
+
+
+def served_by(pem: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    with serve(HOSTS[:1], tls=context) as site:
+    return context
+
+
+def test_a_certificate_nobody_vouches_for_is_a_failed_connection(pem: Path) -> None:
+    with serve(HOSTS[:1], tls=served_by(pem)) as site:
         site.default = answer()
         (got,) = fetch(site.url("/x").replace("http:", "https:"))
     assert got.outcome is ImageOutcome.CONNECTION_FAILED
     assert "certificate" in got.detail.lower()
     assert site.log == []
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_pictures_come_over_one_connection_of_tls(
+    pem: Path, monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    body = JPEG + bytes(3 << 20)
+    ports: set[int] = set()
+
+    async def page(hit: object, out: asyncio.StreamWriter) -> None:
+        ports.add(out.get_extra_info("peername")[1])
+        out.write(head(length=len(body)) + body)
+
+    async def ask(urls: list[str]) -> list[Answer]:
+        async with fetcher(networks(LOOPBACK), Limits(10, 5, 4 << 20, 1), "tests", 8) as client:
+            return [await client.fetch(url) for url in urls]
+
+    with serve(HOSTS[:1], tls=served_by(pem)) as site, asyncio.Runner(loop_factory=loop) as runner:
+        site.default = page
+        got = runner.run(ask([site.url(f"/{number}").replace("http:", "https:") for number in range(3)]))
+    assert [one.data == body for one in got] == [True] * 3, got[0].detail
+    assert len(ports) == 1
 
 
 def test_flaky_hosts_answer_the_next_time(site: Site) -> None:
