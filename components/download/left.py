@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from components.download.archive import looks
 from components.download.ours import helps
 from components.download.parameters import Parameters
 from components.download.shards import due, outcomes
@@ -30,14 +31,23 @@ def say_what_is_left(parameters: Parameters, markers: Iterable[Done]) -> None:
         )
     for outcome, count in sorted(ours.items()):
         said.append(f"{count:,} {outcome} by {helps(outcome, parameters)}")
+    waiting = sum(_waiting(done, parameters) for done in finished)
+    if waiting:
+        until = max(due(done, parameters) for done in finished if _waiting(done, parameters))
+        said.append(f"{waiting:,} from the archive, which had trouble, by a run after {until:%Y-%m-%d %H:%M} UTC")
     if said:
-        total = sum(passing.values()) + sum(ours.values())
+        total = sum(passing.values()) + sum(ours.values()) + waiting
         event(
             "transient_left",
             f"{total:,} images of {parameters.split} could come back: {'; '.join(said)}",
             images=total,
             outcomes={str(outcome): count for outcome, count in sorted((passing | ours).items())},
         )
+
+
+def _waiting(done: Done, parameters: Parameters) -> int:
+    """How many images of a finished shard the archive could not be asked for, for a cause that passes."""
+    return sum(count for look, count in looks(done) if parameters.archive and look.waits(parameters))
 
 
 def _counted(counts: dict[ImageOutcome, int]) -> str:

@@ -185,6 +185,8 @@ def test_an_archive_in_trouble_fails_nothing_and_is_asked_again_when_it_may_be_o
     asked = len(site.log)
     run(with_archive(tmp_path, site))
     assert len(site.log) == asked
+    said = capfd.readouterr().err
+    assert "3 images of train could come back: 3 from the archive, which had trouble, by a run after" in said
     run(with_archive(tmp_path, site, retry_transient_after=0.0))
     assert {image.outcome for image in looked(tmp_path).values()} == {FETCHED}
     assert {hit.host for hit in site.log[asked:]} == {ARCHIVE}
