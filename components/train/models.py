@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import keras
+import numpy as np
 from keras import layers
 
 from components.train.backbones import features, normalised
@@ -86,6 +87,23 @@ def network_of(model: str, shape: Shape) -> keras.Model:
         return MODELS[model](shape)
     finally:
         keras.config.set_dtype_policy(FLOAT32)
+
+
+def mirrored(network: keras.Model, image_size: int) -> keras.Model:
+    """A network that gives the unit vector between those that ``network`` gives for a face and for its mirror image.
+
+    It is made of Keras' own layers with names, so that it loads wherever ``network`` does, as the same bytes each time.
+    """
+    faces = keras.Input((image_size, image_size, 3), name="faces")
+    # A matrix of noughts and ones puts the columns in the opposite order.
+    mirror = layers.EinsumDense(
+        "bhwc,wv->bhvc", output_shape=(image_size, image_size, 3), name="mirror", trainable=False, dtype="float32"
+    )
+    both = [network(faces), network(mirror(faces))]
+    mirror.set_weights([np.eye(image_size, dtype=np.float32)[::-1]])
+    between = layers.Average(name="between", dtype="float32")(both)
+    unit = layers.UnitNormalization(name="unit_between", dtype="float32")(between)
+    return keras.Model(faces, unit, name=f"{network.name}_mirrored")
 
 
 MODELS: Final[dict[str, Callable[[Shape], keras.Model]]] = {"tiny": tiny, "base": base, "fecnet": fecnet}

@@ -102,6 +102,10 @@ class Parameters(StepParameters, step="train", version=VERSION):
         at_least=0,
         at_most=0.99999,
     )
+    mirrored: bool = parameter(
+        "store a network that embeds a face and its mirror image and averages the two: surer, at twice the cost of use",
+        default=False,
+    )
     loss: str = parameter(
         "margin: the paper's, on the consensus; likelihood: of all votes", default=MARGIN, choices=(MARGIN, LIKELIHOOD)
     )

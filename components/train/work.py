@@ -28,7 +28,7 @@ from components.train.examples import Examples, read_examples
 from components.train.fitting import Fitting, HeldOut, compiled
 from components.train.held_out import Parts, divide, owners_of
 from components.train.input_pipeline import Faces, batches, batches_of_shared_faces, over_devices
-from components.train.models import Shape, Triplets, network_of
+from components.train.models import Shape, Triplets, mirrored, network_of
 from components.train.sampling import order
 from components.train.weights import Weights
 from fec import identity, layout, model_card
@@ -176,10 +176,12 @@ def _stored(
     # In a plain one, whatever the devices were.
     network = network_of(p.model, replace(shape, synchronized=False, precision=FLOAT32))
     network.set_weights(triplets.network.get_weights())
-    digest = _store_model(network, folder / MODEL, shape.image_size)
+    # It shares the network's weights, whichever those are.
+    stored = mirrored(network, shape.image_size) if p.mirrored else network
+    digest = _store_model(stored, folder / MODEL, shape.image_size)
     if history.best:
         network.load_weights(checkpoints.best)
-        _store_model(network, folder / BEST, shape.image_size)
+        _store_model(stored, folder / BEST, shape.image_size)
     return digest
 
 

@@ -255,6 +255,22 @@ def test_every_model_that_is_offered_can_be_built() -> None:
     assert 3_000_000 < models.base(Shape(112)).count_params() < 10_000_000
 
 
+def test_a_mirrored_network_takes_a_face_for_its_mirror_image_and_is_stored_as_the_same_bytes(tmp_path: Path) -> None:
+    write_root(str(tmp_path), 12)
+    stored = []
+    for name in ("first", "second"):
+        run(Parameters(root=str(tmp_path), steps=2, batch_size=6, mirrored=True, run=name))
+        stored.append((tmp_path / layout.model_dir(name) / "model.keras").read_bytes())
+    assert stored[0] == stored[1]
+    model = keras.saving.load_model(tmp_path / layout.model_dir("first") / "model.keras")
+    plain = model.get_layer("tiny")
+    faces = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)
+    mirror_images = faces[:, :, ::-1]
+    assert np.allclose(model(faces), model(mirror_images), atol=1e-5)
+    between = np.asarray(plain(faces)) + np.asarray(plain(mirror_images))
+    assert np.allclose(model(faces), between / np.linalg.norm(between, axis=1, keepdims=True), atol=1e-5)
+
+
 def test_in_bfloat16_what_goes_in_what_comes_out_and_what_is_kept_is_float32(tmp_path: Path) -> None:
     half = models.network_of("tiny", Shape(16, precision="bfloat16"))
     assert half.get_layer("block3_convolution").compute_dtype == "bfloat16"
