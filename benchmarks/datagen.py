@@ -355,7 +355,7 @@ def make_root(root: Path, triplets: int, crop_files: int) -> None:
             FaceOutcome.OK,
             "",
             "yunet",
-            **vars(box),
+            **box._asdict(),
             confidence=0.9,
             crop_name=kept[face % len(kept)][0],
             crop_sha256=kept[face % len(kept)][1],

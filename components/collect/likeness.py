@@ -79,6 +79,8 @@ def _pairs(
     itself.
     """
     ours, theirs = (values.view(np.uint16).reshape(-1, _WORDS) for values in (some, others))
+    # Half of the bits is enough to tell nearly all that differ, and is read in half the time.
+    halves, other_halves = (np.ascontiguousarray(values[:, :2]) for values in (some, others))
     flips = [np.uint16(0), *(np.uint16(1 << bit) for bit in range(16))]
     for word in range(_WORDS):
         order = np.argsort(theirs[:, word], kind="stable")
@@ -94,6 +96,8 @@ def _pairs(
                 if once:
                     forward = at > row
                     row, at = row[forward], at[forward]
+                near = _ones(halves[row] ^ other_halves[at]) <= within
+                row, at = row[near], at[near]
                 bits = _ones(some[row] ^ others[at])
                 near = bits <= within
                 yield row[near], at[near], bits[near]
