@@ -71,6 +71,7 @@ def latest(storage: Storage, split: str, shard: int, columns: Sequence[str], amo
         path = f"{layout.segment(split, shard, number)}.parquet"
         with _explained(path):
             table = tables.read_table(storage, path)
+            table = table.select([name for name in wanted.names if name in table.schema.names])
             table = table.filter(pc.is_in(table["image_id"], value_set=among))
             for field in wanted:
                 if field.name not in table.schema.names:  # it came later
