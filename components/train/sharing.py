@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-# Triplets among which those that share faces are looked for: some 10 MB, whatever the set's size.
+# Triplets among which those that share faces are looked for: some 20 MB, whatever the set's size.
 BUFFER: Final = 16_384
 
 
