@@ -17,6 +17,7 @@ try:
     import boto3
     from botocore import exceptions
     from botocore.config import Config
+    from s3transfer.exceptions import RetriesExceededError
 except ModuleNotFoundError:
     raise ConfigurationError("s3:// needs the S3 client; install it with: pip install 'fec[s3]'") from None
 
@@ -192,5 +193,5 @@ def _explained(what: str) -> Iterator[None]:
         ) from None
     except (exceptions.ParamValidationError, exceptions.InvalidRegionError) as error:
         raise ConfigurationError(f"{what}: {' '.join(str(error).split())}") from None
-    except (exceptions.BotoCoreError, boto3.exceptions.Boto3Error) as error:
+    except (exceptions.BotoCoreError, boto3.exceptions.Boto3Error, RetriesExceededError) as error:
         raise RunFailed(f"{what}: storage failed ({error}); try again later") from None
