@@ -16,7 +16,7 @@ from components.train.parameters import AUTO, SHARED, Parameters
 FEW_FACES: Final = 6_000
 # Steps of a small set, and the fewest of either where pixels are dear.
 SMALL_SET_STEPS: Final = 3_500
-LEAST_SMALL: Final = 1_500
+LEAST_SMALL: Final = 2_500
 LEAST_LARGE: Final = 4_000
 # With fewer steps than this strong augmentation loses more than it gains.
 STRONG_FROM: Final = 1_500
