@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Final
 
 from fec import layout
 from fec.storage import Storage
+
+# Steps after which a network that learns at all has begun to; of its triplets, so many active and so many right.
+LONG_ENOUGH: Final = 200
+NEARLY_ALL: Final = 0.98
+BY_CHANCE: Final = 0.4
 
 
 @dataclass
@@ -32,6 +38,17 @@ class History:
         if not self.held_out_accuracy:
             return 0
         return self.held_out_steps[self.held_out_accuracy.index(max(self.held_out_accuracy))]
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it has worked long enough and learned nothing: all triplets are short of their margin at its end, and
+        few more are right than by chance. So it is where all faces lie on one point, where the loss has no slope."""
+        return bool(
+            self.steps
+            and self.steps[-1] >= LONG_ENOUGH
+            and self.active[-1] > NEARLY_ALL
+            and self.triplet_accuracy[-1] < BY_CHANCE
+        )
 
     def to_bytes(self) -> bytes:
         """The content of ``history.json``."""

@@ -96,6 +96,14 @@ def train(
     write_done(storage, directory, Done("train", fingerprint, digest, counts, {"image_size": records.image_size}))
     storage.remove_workspace(workspace)
     event("trained", _told(state, parts))
+    if state.history.stands_still:
+        event(
+            "nothing_learned",
+            "the network has learned nothing: of the last triplets all are short of their margin and "
+            f"{state.history.triplet_accuracy[-1]:.3f} are right (chance 0.333), as where all faces lie on one point; "
+            "try another --seed, another --learning-rate or more --steps",
+            severity="WARNING",
+        )
 
 
 def _fed(

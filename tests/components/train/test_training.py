@@ -65,6 +65,15 @@ def test_from_shuffled_labels_nothing_is_learned(tmp_path: Path) -> None:
     assert accuracy_of(model) == pytest.approx(1 / 3, abs=0.1)
 
 
+def test_a_network_that_has_learned_nothing_is_called_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fec.history.LONG_ENOUGH", 4)
+    write_root(str(tmp_path), 60, labels=np.random.default_rng(1))
+    run(Parameters(root=str(tmp_path), steps=4, batch_size=12, learning_rate=1e-9, margin=1.9, margin_one_class=1.9))
+    assert '"nothing_learned"' in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def trained_once(records_of_600: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the finished run "short", made by the component; not to be written to."""
