@@ -14,7 +14,7 @@ DATA_STEPS = ("plan", "download", "faces", "collect", "datagen", "summarize")
 TRAIN_STEPS = ("train", "evaluate")
 # t2t has pins of its own, beside its Dockerfile.
 # Comes with what is listed.
-IMPLIED = {"botocore": "boto3", "requests": "google-cloud-storage"}
+IMPLIED = {"botocore": "boto3", "s3transfer": "boto3", "requests": "google-cloud-storage"}
 # What does without: two need TensorFlow or keras-hub, and say so, a choice for those who build an image of their own;
 # one draws for a person at a terminal, who without it reads the log.
 OPTIONAL = (
