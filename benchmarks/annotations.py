@@ -51,10 +51,10 @@ def main() -> None:
 
 
 def read(path: str) -> None:
-    from fec.annotations import read_triplets
+    from fec.annotation_blocks import read_blocks
 
     start, started = time.process_time(), time.perf_counter()
-    rows = sum(1 for _ in read_triplets(path, "train"))
+    rows = sum(block.rows for block in read_blocks(path, "train"))
     seconds, elapsed = time.process_time() - start, time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(

@@ -85,7 +85,12 @@ class Block:
 def read_blocks(
     source: str, split: str, *, max_malformed: float = MAX_MALFORMED, tally: Tally | None = None
 ) -> Iterator[Block]:
-    """What ``fec.annotations.read_triplets`` gives, many at a time."""
+    """Every triplet of ``source`` in file order, many at a time; malformed rows are reported, counted and left out.
+
+    ``source`` is a CSV or the published zip: a local path or an http(s), gs or s3 URL. ``max_malformed`` is the
+    share of malformed rows, 0..1, up to which the file is still trusted. Raises ConfigurationError for a source
+    that cannot be read or is no FEC CSV, RunFailed where the network failed.
+    """
     with opened(source, split) as file:
         yield from trusted(blocks_of(file), source, max_malformed=max_malformed, tally=tally or Tally())
 

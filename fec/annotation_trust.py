@@ -42,7 +42,7 @@ G = TypeVar("G", bound=Good)
 
 @dataclass
 class Tally:
-    """What was met in a file: filled in while ``read_triplets`` is consumed."""
+    """What was met in a file: filled in while its triplets are consumed."""
 
     rows: int = 0
     malformed: int = 0

@@ -16,8 +16,7 @@ from fractions import Fraction
 from functools import lru_cache, partial
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
-from fec.annotation_trust import Malformed, Tally, trusted
-from fec.annotations_source import opened
+from fec.annotation_trust import Malformed
 from fec.boxes import Box
 
 # Vemulapalli & Agarwala (CVPR 2019) use the triplets on which at least two thirds of the raters agree.
@@ -70,19 +69,6 @@ class Triplet(NamedTuple):
     @property
     def rows(self) -> int:
         return 1
-
-
-def read_triplets(
-    source: str, split: str, *, max_malformed: float = MAX_MALFORMED, tally: Tally | None = None
-) -> Iterator[Triplet]:
-    """Every triplet of ``source`` in file order; malformed rows are reported, counted and left out.
-
-    ``source`` is a CSV or the published zip: a local path or an http(s), gs or s3 URL. ``max_malformed`` is the
-    share of malformed rows, 0..1, up to which the file is still trusted. Raises ConfigurationError for a source
-    that cannot be read or is no FEC CSV, RunFailed where the network failed.
-    """
-    with opened(source, split) as file:
-        yield from trusted(read_rows(file), source, max_malformed=max_malformed, tally=tally or Tally())
 
 
 @dataclass

@@ -37,8 +37,8 @@ class NoAddress(Exception):
 class Connector:
     """Gives connections, and takes them back; ``most_idle`` of them wait to be used again.
 
-    Connecting to one address, TLS included, takes ``timeout`` seconds at most; raises TimeoutError, NoAddress, or
-    another OSError.
+    Connecting, TLS included and whatever addresses a name has, takes ``timeout`` seconds at most. Raises TimeoutError,
+    NoAddress, or another OSError.
     """
 
     def __init__(self, allowed: Sequence[Network], timeout: float, most_idle: int) -> None:

@@ -14,7 +14,7 @@ from components.options import checked
 from fec import command
 from fec.images import DATA_IMAGE, TRAIN_IMAGE, image
 from pipelines.graph import stages
-from pipelines.local import arguments
+from pipelines.local import ahead, arguments
 from pipelines.local.recipes import Recipe
 
 SUMMARY = "Run the whole pipeline on this machine, from the CSVs to the report; again, it goes on where it was."
@@ -72,8 +72,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     running.add_argument(
         "--ahead",
-        choices=("auto", "on", "off"),
-        default="auto",
+        choices=ahead.MODES,
+        default=ahead.AUTO,
         help="verify faces while a download waits for its hosts; auto: where there is more than one core "
         "(default: %(default)s)",
     )
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     images = (data_image, options.train_image) if options.runner == "docker" else None
     if not options.replace:
         arguments.refuse_another_dataset(parameters)
-    return finish(parameters, as_json=options.json, images=images, until=options.until, ahead=options.ahead)
+    return finish(parameters, as_json=options.json, images=images, until=options.until, verify_ahead=options.ahead)
 
 
 def _held_to(subset: str, parameters: RunParameters) -> RunParameters:
@@ -119,13 +119,13 @@ def finish(
     as_json: bool,
     images: tuple[str, str] | None = None,
     until: str = stages.MODEL,
-    ahead: str = "auto",
+    verify_ahead: str = ahead.AUTO,
 ) -> int:
     """Check the arguments, run the pipeline up to the stage ``until`` and print its summary; the exit code.
 
-    ``images``, of the data steps and of training, makes containers of the tasks; nothing works ``ahead`` of those.
+    ``images``, of the data steps and of training, makes containers of the tasks; of those nothing is verified
+    ahead; else as ``verify_ahead``, one of ``ahead.MODES``, says.
     """
-    from pipelines.local import ahead as verify_ahead
     from pipelines.local import containers
     from pipelines.local.execution import execute
     from pipelines.local.summary import read, so_far
@@ -140,7 +140,7 @@ def finish(
         pipeline_arguments, inside = containers.on_this_machine(pipeline_arguments, *images)
         inside.check()
     try:
-        early = images is None and until != stages.PLAN and verify_ahead.wanted(ahead)
+        early = images is None and until != stages.PLAN and ahead.wanted(verify_ahead)
         report = execute(pipeline_arguments, sys.stderr, inside, until, early)
     except Stopped as stopped:
         print(f"stopped by {stopped}; the same command goes on where it was", file=sys.stderr)

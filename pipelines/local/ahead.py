@@ -1,7 +1,7 @@
 """Beside a run on this machine: a process that verifies faces while a download waits for its hosts.
 
-The steps stay what they are in the pipeline's graph: the process only leaves in the journals of the faces step what
-that step would write there (``components/faces/ahead.py``).
+The steps stay what they are in the pipeline's graph: the process only stores crops, and leaves its verdicts where the
+faces step looks for them (``components/faces/early.py``).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 import fec.annotations as reader
 from components.plan.parameters import Parameters
 from fec import annotations_source
+from fec.annotation_blocks import read_blocks
 from fec.annotation_trust import Malformed, Tally
-from fec.annotations import Triplet, TripletType, consensus, parse_row, read_rows, read_triplets
+from fec.annotations import Triplet, TripletType, consensus, parse_row, read_rows
 from fec.boxes import Box
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage import open_storage
@@ -43,6 +44,12 @@ PARSED = Triplet(
 
 def parsed(text: str) -> list[Triplet | Malformed]:
     return list(read_rows(io.BytesIO(text.encode())))
+
+
+def lines_read(source: str, split: str, **how: Any) -> Iterator[int]:
+    """The line of each triplet of a file."""
+    for block in read_blocks(source, split, **how):
+        yield from block.lines
 
 
 def written(path: Path, *rows: str) -> str:
@@ -92,7 +99,7 @@ def test_many_blank_lines_are_no_csv(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", train="\n" * 50_000_000)
     tally = Tally()
     with pytest.raises(ConfigurationError, match=r"not an FEC CSV; line 101 is '' .blank"):
-        list(read_triplets(path, "train", tally=tally))
+        list(lines_read(path, "train", tally=tally))
     assert tally.rows == 10
 
 
@@ -100,7 +107,7 @@ def test_blank_lines_behind_the_rows_stop_the_run_once_there_are_too_many(tmp_pa
     path = written(tmp_path / "a.csv", *[ROW] * 1000, *[""] * 100_000)
     tally = Tally()
     with pytest.raises(ConfigurationError, match="rows are malformed, more than"):
-        list(read_triplets(path, "train", tally=tally))
+        list(lines_read(path, "train", tally=tally))
     assert tally.rows < 1100
 
 
@@ -116,7 +123,7 @@ def test_a_tar_is_no_csv(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         tar.add(tmp_path / "a.csv", "train.csv")
     with pytest.raises(ConfigurationError, match="a tar; unpack it"):
-        list(read_triplets(str(tmp_path / "a.tar"), "train"))
+        list(lines_read(str(tmp_path / "a.tar"), "train"))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +278,7 @@ def test_malformed_rows_below_the_share_are_reported_and_left_out(
 ) -> None:
     path = written(tmp_path / "a.csv", *[ROW] * 1500, *["broken"] * 15)
     tally = Tally()
-    assert len(list(read_triplets(path, "train", tally=tally))) == 1500
+    assert len(list(lines_read(path, "train", tally=tally))) == 1500
     assert tally == Tally(rows=1515, malformed=15, clipped_boxes=0)
     said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [event["line"] for event in said if event["event"] == "malformed_row"] == list(range(1501, 1511))
@@ -281,19 +288,19 @@ def test_malformed_rows_below_the_share_are_reported_and_left_out(
 def test_too_many_malformed_rows_stop_the_run_with_both_counts(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", *[ROW] * 97, *["broken"] * 3)
     with pytest.raises(ConfigurationError, match=r"3 of the first 100 rows are malformed.*1\.00%.*line 98"):
-        list(read_triplets(path, "train"))
-    assert len(list(read_triplets(path, "train", max_malformed=0.03))) == 97
+        list(lines_read(path, "train"))
+    assert len(list(lines_read(path, "train", max_malformed=0.03))) == 97
 
 
 def test_a_bad_beginning_is_not_judged_before_there_are_enough_rows(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", *["broken"] * 5, *[ROW] * 995)
-    assert len(list(read_triplets(path, "train"))) == 995
+    assert len(list(lines_read(path, "train"))) == 995
 
 
 def test_a_file_going_bad_stops_before_its_end(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", *[ROW] * 2000, *["broken"] * 100_000)
     with pytest.raises(ConfigurationError, match="21 of the first 2,021 rows"):
-        list(read_triplets(path, "train"))
+        list(lines_read(path, "train"))
 
 
 def test_something_else_than_an_fec_csv_stops_at_once_with_its_first_line(
@@ -301,14 +308,14 @@ def test_something_else_than_an_fec_csv_stops_at_once_with_its_first_line(
 ) -> None:
     path = written(tmp_path / "a.csv", "name,age\x1b[31m", *["anna,3"] * 100)
     with pytest.raises(ConfigurationError, match=r"not an FEC CSV; line 1 is 'name,age.\[31m'"):
-        list(read_triplets(path, "train"))
+        list(lines_read(path, "train"))
     assert capsys.readouterr().err == ""
 
 
 def test_a_binary_file_is_no_fec_csv(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(bytes(range(256)) * 1000)
     with pytest.raises(ConfigurationError, match="not an FEC CSV") as failure:
-        list(read_triplets(str(tmp_path / "a.csv"), "train"))
+        list(lines_read(str(tmp_path / "a.csv"), "train"))
     assert str(failure.value).isprintable()
 
 
@@ -318,7 +325,7 @@ def test_a_binary_file_is_no_fec_csv(tmp_path: Path) -> None:
 def test_what_is_no_file_with_rows_is_said_in_one_line(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "empty.csv").write_text("\n\n")
     with pytest.raises(ConfigurationError, match=says):
-        list(read_triplets(str(tmp_path / name), "train"))
+        list(lines_read(str(tmp_path / name), "train"))
 
 
 def zipped(path: Path, **members: str) -> str:
@@ -337,13 +344,13 @@ def test_the_published_zip_is_read_by_split(tmp_path: Path, split: str, rows: in
             "FEC_dataset__faceexp-comparison-data-test-public": f"{ROW}\n",
         },
     )
-    assert len(list(read_triplets(path, split))) == rows
+    assert len(list(lines_read(path, split))) == rows
 
 
 def test_a_zip_without_the_split_names_what_it_has(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", train=ROW, other=ROW)
     with pytest.raises(ConfigurationError, match=r"'test' in its name for split 'eval'.*train\.csv, other\.csv"):
-        list(read_triplets(path, "eval"))
+        list(lines_read(path, "eval"))
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[:-40], lambda data: data[:60] + b"\xff" * 20 + data[80:]])
@@ -351,7 +358,7 @@ def test_a_broken_zip_is_said_in_one_line(tmp_path: Path, spoil: object) -> None
     path = Path(zipped(tmp_path / "a.zip", train="\n".join([ROW] * 500)))
     path.write_bytes(spoil(path.read_bytes()))  # type: ignore[operator]
     with pytest.raises(ConfigurationError, match="a zip that cannot be read"):
-        list(read_triplets(str(path), "train"))
+        list(lines_read(str(path), "train"))
 
 
 class Web(BaseHTTPRequestHandler):
@@ -391,7 +398,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["good.csv", "hiccup.csv"])
 def test_annotations_are_read_over_http(web: str, name: str) -> None:
-    assert len(list(read_triplets(f"{web}/{name}", "train"))) == 2
+    assert len(list(lines_read(f"{web}/{name}", "train"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -406,20 +413,20 @@ def test_what_a_server_refuses_and_what_it_fails_at_are_told_apart(
     web: str, name: str, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says) as failure:
-        list(read_triplets(f"{web}/{name}?token=secret", "train"))
+        list(lines_read(f"{web}/{name}?token=secret", "train"))
     assert "secret" not in str(failure.value)
 
 
 def test_a_download_has_a_size_limit(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(annotations_source, "MAX_BYTES", 100)
     with pytest.raises(ConfigurationError, match="larger than 100 bytes"):
-        list(read_triplets(f"{web}/good.csv", "train"))
+        list(lines_read(f"{web}/good.csv", "train"))
 
 
 def test_a_host_that_refuses_connections_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(annotations_source, "_ATTEMPTS", 1)
     with pytest.raises(RunFailed, match="could not be fetched"):
-        list(read_triplets("http://127.0.0.1:9/a.csv", "train"))
+        list(lines_read("http://127.0.0.1:9/a.csv", "train"))
 
 
 @pytest.mark.parametrize(("name", "there"), [("good.csv", True), ("gone.csv", False), ("busy.csv", True)])
@@ -450,14 +457,16 @@ def test_an_object_is_looked_at_without_being_read(scheme: str) -> None:
 def test_annotations_are_read_from_an_object_store(scheme: str, tmp_path: Path) -> None:
     storage = open_storage(f"{scheme}://{BUCKET}/annotations")
     storage.write("fec.zip", Path(zipped(tmp_path / "a.zip", train=ROW)).read_bytes())
-    assert list(read_triplets(f"{scheme}://{BUCKET}/annotations/fec.zip", "train")) == [PARSED]
+    (block,) = read_blocks(f"{scheme}://{BUCKET}/annotations/fec.zip", "train")
+    assert tuple((face.url, face.box) for face in block.faces) == tuple(zip(PARSED.urls, PARSED.boxes, strict=True))
+    assert tuple(block.votes) == PARSED.votes
     with pytest.raises(ConfigurationError, match="no such object"):
-        list(read_triplets(f"{scheme}://{BUCKET}/annotations/none.zip", "train"))
+        list(lines_read(f"{scheme}://{BUCKET}/annotations/none.zip", "train"))
 
 
 def test_an_unknown_scheme_is_said_in_one_line() -> None:
     with pytest.raises(ConfigurationError, match="ftp:// is not supported"):
-        list(read_triplets("ftp://host/a.csv", "train"))
+        list(lines_read("ftp://host/a.csv", "train"))
 
 
 @pytest.mark.parametrize(
