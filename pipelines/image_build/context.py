@@ -16,10 +16,15 @@ from fec.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Rule:
-    """A line of ``.dockerignore``: what it matches, and whether that is taken back in."""
+    """A line of ``.dockerignore``: its ``path``, what that matches, and whether it is taken back in."""
 
+    path: str
     pattern: re.Pattern[str]
     included: bool
+
+    def may_be_below(self, folder: str) -> bool:
+        """Whether it may match something in ``folder`` that does not match ``folder`` itself."""
+        return any(sign in self.path for sign in "*?[\\") or self.path.startswith(f"{folder}/")
 
 
 def rules(text: str) -> tuple[Rule, ...]:
@@ -36,7 +41,7 @@ def rules(text: str) -> tuple[Rule, ...]:
         included = pattern.startswith("!")
         path = str(PurePosixPath("/", pattern.removeprefix("!").strip())).strip("/")
         if path:
-            found.append(Rule(re.compile(_expression(path)), included))
+            found.append(Rule(path, re.compile(_expression(path)), included))
     return tuple(found)
 
 
@@ -67,6 +72,11 @@ def ignored(path: str, among: tuple[Rule, ...]) -> bool:
     return decided
 
 
+def _has_files(folder: str, among: tuple[Rule, ...]) -> bool:
+    """Whether files of ``folder`` may be in the context; an environment of 60,000 that none is of is not walked."""
+    return not ignored(folder, among) or any(rule.included and rule.may_be_below(folder) for rule in among)
+
+
 def context_files(build_dir: Path) -> Iterator[Path]:
     """Every file of the build context below ``build_dir``, sorted; ConfigurationError if it has no Dockerfiles."""
     if not (build_dir / "images").is_dir():
@@ -76,7 +86,8 @@ def context_files(build_dir: Path) -> Iterator[Path]:
     ignore_file = build_dir / ".dockerignore"
     among = rules(ignore_file.read_text()) if ignore_file.exists() else ()
     for folder, folders, names in os.walk(build_dir):
-        folders[:] = sorted(name for name in folders if name != ".git")
+        below = (Path(folder, name).relative_to(build_dir).as_posix() for name in sorted(folders) if name != ".git")
+        folders[:] = [PurePosixPath(path).name for path in below if _has_files(path, among)]
         for name in sorted(names):
             path = Path(folder, name)
             if not ignored(path.relative_to(build_dir).as_posix(), among):

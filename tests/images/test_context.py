@@ -71,6 +71,15 @@ def test_what_is_ignored_is_not_packed(folder: Path) -> None:
         assert tar.getnames() == ["a", "images/b"]
 
 
+@pytest.mark.parametrize("rule", ["!kept/deep/a", "!kept/deep", "!**/deep", "!kept/*/a"])
+def test_what_is_taken_back_is_found_in_a_folder_that_is_left_out(folder: Path, rule: str) -> None:
+    (folder / "kept" / "deep").mkdir(parents=True)
+    (folder / "kept" / "deep" / "a").write_text("a")
+    (folder / "kept" / "b").write_text("b")
+    (folder / ".dockerignore").write_text(f"*\n{rule}\n")
+    assert [path.relative_to(folder).as_posix() for path in context_files(folder)] == ["kept/deep/a"]
+
+
 def test_a_folder_without_dockerfiles_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no folder images"):
         pack(tmp_path)
