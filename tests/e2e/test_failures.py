@@ -24,6 +24,7 @@ def csvs(folder: Path, content: str) -> Fec:
     return Fec(paths)
 
 
+@pytest.mark.slow
 def test_a_host_that_refuses_every_connection_is_an_outage_not_dead_links(tmp_path: Path, site: Site) -> None:
     deserted = site.origins[-1]
     fec = csvs(tmp_path, "".join(row(*(f"{deserted}/{n}{name}.jpg" for name in "abc")) for n in range(4)))
@@ -38,6 +39,7 @@ def test_a_host_that_refuses_every_connection_is_an_outage_not_dead_links(tmp_pa
     assert not [name for name in digests(tmp_path / "root", "images/") if name.endswith("_DONE.json")]
 
 
+@pytest.mark.slow
 def test_no_surviving_triplet_ends_the_run_with_the_reason_and_the_log(tmp_path: Path, site: Site) -> None:
     origin = site.origins[0]
     fec = csvs(tmp_path, "".join(row(*(f"{origin}/nothing/{n}{name}.jpg" for name in "abc")) for n in range(4)))

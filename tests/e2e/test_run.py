@@ -61,6 +61,7 @@ def test_again_it_fetches_nothing_and_leaves_every_byte(
     assert {**again, "seconds": 0} == {**result, "seconds": 0}
 
 
+@pytest.mark.slow
 def test_records_do_not_depend_on_the_number_of_shards_or_groups(
     result: dict[str, Any], fec: Fec, root: Path, tmp_path: Path
 ) -> None:

@@ -218,6 +218,7 @@ def assert_all_there_once(root: Path) -> None:
     assert not (root / ".work").exists()
 
 
+@pytest.mark.slow
 def test_killed_at_every_change_of_a_file_nothing_is_lost_or_stored_twice(tmp_path: Path) -> None:
     kill_at, ended = 0, False
     while not ended:

@@ -131,6 +131,7 @@ print(*before, keras.backend.backend(), hashlib.sha256(b"".join(w.tobytes() for 
 """
 
 
+@pytest.mark.slow
 def test_a_keras_json_and_a_backend_of_the_user_s_make_no_other_network(tmp_path: Path) -> None:
     settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.1, "backend": "jax"}
     (tmp_path / "keras.json").write_text(json.dumps(settings))

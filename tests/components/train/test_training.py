@@ -138,6 +138,7 @@ def test_tensorboard_can_read_the_curves(trained_once: Path) -> None:
     assert values == [(tag, step) for step in (10, 20, 30, 40, STEPS) for tag in ("loss", "triplet_accuracy", "active")]
 
 
+@pytest.mark.slow
 def test_tensorboard_starts_in_this_environment() -> None:
     """Its command and every plugin of it can be imported: no part of it needs what setuptools no longer has."""
     command = Path(sys.executable).parent / "tensorboard"
@@ -146,6 +147,7 @@ def test_tensorboard_starts_in_this_environment() -> None:
     assert said.stdout.strip() == metadata.version("tensorboard")
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_in_the_same_bytes_as_one_that_was_not(trained_once: Path, learnable: Path) -> None:
     command = [sys.executable, "-m", "components.train", "--root", str(learnable), "--run", "short"]
     command += ["--steps", str(STEPS), "--batch-size", "6", "--checkpoint-every", "7"]
