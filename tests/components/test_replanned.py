@@ -17,6 +17,7 @@ from components.plan.step import run as plan
 from fec.segments import stored_images
 from fec.storage import open_storage
 from tests.components.download.site import HOSTS, JPEG, Hit, Site, answer, parameters, serve
+from tests.watching import content, found
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def safe(root: Path) -> set[str]:
     urls = set()
     for folder in (root / "images/train").glob("*"):
         urls |= {image.url for image in stored_images(storage, "train", int(folder.name)).values()}
-    for journal in root.glob(".work/images/train/*/journal"):
-        lines = journal.read_bytes().splitlines(keepends=True)
+    for journal in found(root, ".work/images/train/*/journal"):
+        lines = content(journal).splitlines(keepends=True)
         urls |= {json.loads(line)["url"] for line in lines if line.endswith(b"\n")}
     return {urlsplit(url).path for url in urls}
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from pipelines.demo.scenario import Scenario, scenario
 from pipelines.demo.site import Site, serve
+from tests.watching import started
 
 TIMEOUT = 150
 
@@ -49,16 +51,10 @@ class Fec:
             ),
         ]
 
-    def start(self, root: Path | str, *more: str) -> subprocess.Popen[str]:
+    def start(self, root: Path | str, *more: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Started, in a process group of its own."""
-        return subprocess.Popen(
-            self.command(root, *more),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            cwd=self.folder,
-        )
+        pipe = subprocess.PIPE
+        return started(self.command(root, *more), stdout=pipe, stderr=pipe, start_new_session=True, cwd=self.folder)
 
     def run(self, root: Path | str, *more: str) -> subprocess.CompletedProcess[str]:
         command = self.command(root, *more)

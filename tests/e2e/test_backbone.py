@@ -15,6 +15,7 @@ import pytest
 from components.train.step import Parameters, run
 from fec import layout
 from tests.components.train.conftest import SIZE, write_root
+from tests.watching import content, found
 
 
 @pytest.mark.slow
@@ -53,7 +54,7 @@ def test_killed_where_fine_tuning_begins_it_ends_in_the_same_bytes(tmp_path: Pat
     assert "fine-tuning begins after step 4" in begun(whole).communicate()[1]
     first = begun(killed)
     while first.poll() is None and not any(
-        json.loads(path.read_text())["step"] >= 4 for path in (killed / ".work").rglob("state.json")
+        json.loads(content(path) or b'{"step": 0}')["step"] >= 4 for path in found(killed, ".work/**/state.json")
     ):
         time.sleep(0.005)
     first.kill()

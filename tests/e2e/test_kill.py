@@ -16,6 +16,7 @@ from fec.segments import stored_images
 from fec.storage import open_storage
 from pipelines.demo.site import Site
 from tests.e2e.conftest import TIMEOUT, Fec, digests
+from tests.watching import content, found
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(8 * TIMEOUT)]
 
@@ -32,8 +33,8 @@ def stored(root: Path) -> set[str]:
         for folder in (root / "images" / split).glob("*"):
             images = stored_images(open_storage(str(root)), split, int(folder.name))
             urls |= {image.url for image in images.values() if image.offset is not None}
-    for journal in root.glob(".work/images/*/*/journal"):
-        for line in journal.read_text().splitlines():
+    for journal in found(root, ".work/images/*/*/journal"):
+        for line in content(journal).splitlines():
             try:
                 row = json.loads(line)
             except ValueError:  # torn by the kill
@@ -58,7 +59,7 @@ def collected(root: Path) -> int:
 MOMENTS: dict[str, Callable[[Path], bool]] = {
     "the first images are stored": lambda root: len(stored(root)) >= 3,
     "many images are stored": lambda root: len(stored(root)) >= 10,
-    "the first crops are cut": lambda root: any(root.glob("*/*/cropped@*")),
+    "the first crops are cut": lambda root: bool(found(root, "*/*/cropped@*")),
     "one split is collected": lambda root: collected(root) >= 1,
     "images of the other split are stored": lambda root: len(stored(root)) >= 30,
     "both splits are collected": lambda root: collected(root) == 2,
@@ -91,14 +92,14 @@ def test_killed_at_many_moments_it_ends_as_if_nothing_had_happened(
     root = tmp_path / "root"
     for moment, come in MOMENTS.items():
         safe, asked = stored(root), len(site.requests)
-        process = fec.start(root, *SLOWLY)
-        deadline = time.monotonic() + TIMEOUT
-        while not come(root):
-            assert process.poll() is None, f"ended before {moment}: {process.communicate()}"
-            assert time.monotonic() < deadline, f"not within {TIMEOUT} s: {moment}"
-            time.sleep(0.01)
-        kill(process.pid)
-        process.communicate(timeout=10)
+        with fec.start(root, *SLOWLY) as process:
+            deadline = time.monotonic() + TIMEOUT
+            while not come(root):
+                assert process.poll() is None, f"ended before {moment}: {process.communicate()}"
+                assert time.monotonic() < deadline, f"not within {TIMEOUT} s: {moment}"
+                time.sleep(0.01)
+            kill(process.pid)
+            process.communicate(timeout=10)
         wait_until_idle(site)  # a request is logged after its answer, which may have been stored before
         assert safe.isdisjoint(request.path for request in site.requests[asked:])
     safe, asked = stored(root), len(site.requests)

@@ -87,10 +87,10 @@ def test_more_training_fetches_nothing_and_keeps_the_records(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_promptly_and_says_so(fec: Fec, tmp_path: Path, number: signal.Signals) -> None:
-    process = fec.start(tmp_path / "root")
-    time.sleep(3)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    with fec.start(tmp_path / "root") as process:
+        time.sleep(3)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert said.splitlines()[-1] == f"stopped by {number.name}; the same command goes on where it was"
     assert "Traceback" not in said

@@ -18,6 +18,7 @@ import pytest
 
 from fec import layout
 from tests.components.train.conftest import write_root
+from tests.watching import content, found
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -84,12 +85,12 @@ def ended(processes: Sequence[subprocess.Popen[str]], code: int = 0) -> list[str
 
 
 def state(root: Path) -> dict[str, Any]:
-    return json.loads(next((root / ".work").rglob("state.json")).read_text())  # type: ignore[no-any-return]
+    return json.loads(content(found(root, ".work/**/state.json")[0]))  # type: ignore[no-any-return]
 
 
 def wait_for_checkpoint(root: Path, process: subprocess.Popen[str], after: int = 0) -> None:
     while process.poll() is None:
-        if list((root / ".work").rglob("state.json")) and state(root)["step"] > after:
+        if found(root, ".work/**/state.json") and state(root)["step"] > after:
             return
         time.sleep(0.01)
     raise AssertionError(process.communicate()[1][-4000:])

@@ -25,6 +25,7 @@ from fec.done import read_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.storage import LocalStorage, open_storage
 from tests.components.collect.scene import Scene, contents, crop, write
+from tests.watching import found
 
 SCENE = Scene.of(60)
 
@@ -275,7 +276,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> Non
     for moment in moments:
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         while process.poll() is None:
-            if any((root / ".work/collect/train").glob(moment)):
+            if found(root / ".work/collect/train", moment):
                 process.kill()
             time.sleep(0.002)
         kills += process.returncode == -9

@@ -45,6 +45,7 @@ from tests.components.download.site import (
     stored,
 )
 from tests.fec.conftest import BUCKET, google_emulator, use_google
+from tests.watching import content, found
 
 __all__ = ["google_emulator", "use_google"]
 
@@ -359,8 +360,8 @@ def command(asked: Parameters) -> list[str]:
 def safe(root: Path, num_shards: int) -> set[str]:
     """Paths of the images that are stored: in a segment or in a journal."""
     urls = set(stored(root, num_shards))
-    for journal in root.glob(".work/images/train/*/journal"):
-        for line in journal.read_bytes().splitlines(keepends=True):
+    for journal in found(root, ".work/images/train/*/journal"):
+        for line in content(journal).splitlines(keepends=True):
             if line.endswith(b"\n"):
                 urls.add(json.loads(line)["url"])
     return {urlsplit(url).path for url in urls}

@@ -38,6 +38,7 @@ from fec.model_card import ModelCard
 from fec.record_files import record_files
 from fec.storage import open_storage
 from tests.components.train.conftest import SIZE, drawn_triplet, write_root
+from tests.watching import found
 
 STEPS = 42
 
@@ -153,7 +154,7 @@ def test_a_killed_training_ends_in_the_same_bytes_as_one_that_was_not(trained_on
     command += ["--steps", str(STEPS), "--batch-size", "6", "--checkpoint-every", "7"]
     killed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 90
-    while not list((learnable / ".work").rglob("state.json")) and time.monotonic() < deadline:
+    while not found(learnable, ".work/**/state.json") and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
