@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import tensorflow as tf
+
+from components.train.parameters import LIGHT, STRONG
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,23 @@ class Strength:
 
 STRENGTHS: Final = {
     "none": None,
-    "light": Strength(shift=1 / 16, contrast=0.2),
-    "strong": Strength(shift=1 / 12, contrast=0.3, rotation=math.radians(15), scale=0.15, brightness=40.0),
+    LIGHT: Strength(shift=1 / 16, contrast=0.2),
+    STRONG: Strength(shift=1 / 12, contrast=0.3, rotation=math.radians(15), scale=0.15, brightness=40.0),
 }
+
+
+def strength_at(step: Any, augmentation: str, rise: int = 0) -> Strength | None:
+    """The strength in ``step``, int64 from 0 on: that of light at first, that of ``augmentation`` after ``rise`` steps.
+
+    Between them it grows evenly; its numbers are then scalar tensors.
+    """
+    full, least = STRENGTHS[augmentation], STRENGTHS[LIGHT]
+    if full is None or least is None or not rise:
+        return full
+    share = tf.minimum(tf.cast(step, tf.float32) / rise, 1.0)
+    return Strength(
+        **{name: getattr(least, name) + share * (value - getattr(least, name)) for name, value in asdict(full).items()}
+    )
 
 
 def augmented(faces: Any, strength: Strength, seed: Any, first: int = 0, of: int | None = None) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from components.train.parameters import AUTO, SHARED, Parameters
+from components.train.parameters import AUTO, LIGHT, SHARED, STRONG, Parameters
 
 # Up to so many faces a set counts as small.
 FEW_FACES: Final = 6_000
@@ -20,6 +20,9 @@ LEAST_SMALL: Final = 2_500
 LEAST_LARGE: Final = 4_000
 # With fewer steps than this strong augmentation loses more than it gains.
 STRONG_FROM: Final = 1_500
+# Strong from the first step on, it may keep a network from ever leaving the point to which the margin loss first draws
+# all faces (README.md): it rises in a fifth of the steps, at most so many.
+RISE: Final = 500
 EPOCHS: Final = 10.0
 # Pixels of all faces of all steps, as many as in 3,500 and in 8,000 steps of 30 triplets of 32 pixels.
 SMALL_SET_PIXELS: Final = 3_500 * 30 * 3 * 32**2
@@ -40,6 +43,7 @@ class Chosen:
     learning_rate: float
     warmup_steps: int
     augmentation: str
+    augmentation_rise: int
     pixels: int
     faces_per_batch: int
     fine_tune_after: int
@@ -64,7 +68,8 @@ def choose(p: Parameters, triplets: int, faces: int, image_size: int, *, acceler
         steps = _length(p, triplets, small, None if accelerated else pixels)
     augmentation = p.augmentation
     if augmentation == AUTO:
-        augmentation = "strong" if small and steps >= STRONG_FROM else "light"
+        augmentation = STRONG if small and steps >= STRONG_FROM else LIGHT
+    rise = 0 if augmentation != STRONG else p.augmentation_rise if p.augmentation_rise >= 0 else min(RISE, steps // 5)
     fast = not small and steps >= 10 * WARMUP
     rate = p.learning_rate or (HIGH_RATE if fast else LOW_RATE)
     warmup = p.warmup_steps if p.warmup_steps >= 0 else WARMUP if rate > LOW_RATE and steps >= 10 * WARMUP else 0
@@ -72,8 +77,18 @@ def choose(p: Parameters, triplets: int, faces: int, image_size: int, *, acceler
     many = "at most" if small else "more than"
     why = f"{triplets:,} triplets of {faces:,} faces ({many} {FEW_FACES:,}: a set that a network {size})"
     whole = steps + p.fine_tune_steps
-    later = p.fine_tune_rate or (rate / 10 if p.fine_tune_steps else 0.0)
-    return Chosen(whole, rate, min(warmup, steps - 1), augmentation, whole * pixels, embedded, steps, later, why)
+    return Chosen(
+        steps=whole,
+        learning_rate=rate,
+        warmup_steps=min(warmup, steps - 1),
+        augmentation=augmentation,
+        augmentation_rise=rise,
+        pixels=whole * pixels,
+        faces_per_batch=embedded,
+        fine_tune_after=steps,
+        fine_tune_rate=p.fine_tune_rate or (rate / 10 if p.fine_tune_steps else 0.0),
+        why=why,
+    )
 
 
 def faces_per_batch(p: Parameters) -> int:

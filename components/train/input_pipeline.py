@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from components.train.augmentation import STRENGTHS, augmented
+from components.train.augmentation import augmented, strength_at
 from components.train.devices import ALONE, Devices, Hosts
 from components.train.examples import Examples
 from components.train.parameters import JAX
@@ -64,13 +64,15 @@ def batches(
     seed: int,
     first_step: int = 0,
     hosts: Hosts = ALONE,
+    *,
+    rise: int = 0,
 ) -> Any:
     """A ``tf.data.Dataset`` of (faces float32 0..255 [batch, 3, size, size, 3], labels int32 [batch, 5]).
 
-    Batch i holds the rows ``order[i]`` of ``examples``; labels are as there. The first ``first_step`` batches are left
-    out, without making them. Of several hosts each gets its part of every batch.
+    Batch i holds the rows ``order[i]`` of ``examples``; labels are as there. Augmentation rises from light in ``rise``
+    steps. The first ``first_step`` batches are left out, without making them. Of several hosts each gets its part of
+    every batch.
     """
-    strength = STRENGTHS[augmentation]
     share = order.shape[1] // hosts.count
     first = hosts.number * share
     rows = tf.constant(order[:, first : first + share])
@@ -79,7 +81,7 @@ def batches(
     def batch(step: Any) -> tuple[Any, Any]:
         row = tf.gather(rows, step)
         pixels = faces[tf.reshape(tf.gather(places, row), [-1])]
-        if strength is not None:
+        if (strength := strength_at(step, augmentation, rise)) is not None:
             of_step = tf.stack([tf.constant(seed, tf.int64), step])
             pixels = augmented(pixels, strength, of_step, 3 * first, 3 * order.shape[1])
         size = pixels.shape[1]
@@ -98,6 +100,8 @@ def batches_of_shared_faces(
     seed: int,
     first_step: int = 0,
     hosts: Hosts = ALONE,
+    *,
+    rise: int = 0,
 ) -> Any:
     """A ``tf.data.Dataset`` of (faces float32 0..255 [faces_per_batch, size, size, 3], places int32 [batch, 3] of the
     triplets' faces in all of these, labels int32 [batch, 5]).
@@ -105,7 +109,6 @@ def batches_of_shared_faces(
     The rows ``order`` of ``examples`` are regrouped so that they share faces (``components.train.sharing``). All else
     is as in ``batches``; the first ``first_step`` are grouped again, but their faces are not read.
     """
-    strength = STRENGTHS[augmentation]
     steps, batch_size = order.shape
     here = slice(*(number * faces_per_batch // hosts.count for number in (hosts.number, hosts.number + 1)))
     rows_here = slice(*(number * batch_size // hosts.count for number in (hosts.number, hosts.number + 1)))
@@ -117,7 +120,7 @@ def batches_of_shared_faces(
 
     def pixels(step: Any, of_faces: Any, places: Any, labels: Any) -> tuple[Any, Any, Any]:
         changed = faces[of_faces]
-        if strength is not None:
+        if (strength := strength_at(step, augmentation, rise)) is not None:
             of_step = tf.stack([tf.constant(seed, tf.int64), step])
             changed = augmented(changed, strength, of_step, here.start, faces_per_batch)
         return tf.ensure_shape(changed, [here.stop - here.start, *changed.shape[1:]]), places, labels

@@ -9,7 +9,7 @@ from components.train.backbone_names import is_preset, refuse_backbone
 from fec.parameters import SEEDS, StepParameters, parameter, refuse_folder_name, root
 
 # Raise when the same records and parameters would give another model.
-VERSION: Final = 9
+VERSION: Final = 10
 
 # Known here so that a wrong name is refused before TensorFlow is imported; a test holds it against models.py.
 MODELS: Final = ("tiny", "base", "fecnet")
@@ -17,7 +17,9 @@ MODELS: Final = ("tiny", "base", "fecnet")
 BACKBONES: Final = {"fecnet": "ResNet50"}
 IMAGE_SIZES: Final = {"fecnet": 224}
 AUTO: Final = "auto"
-AUGMENTATIONS: Final = ("none", "light", "strong")
+LIGHT: Final = "light"
+STRONG: Final = "strong"
+AUGMENTATIONS: Final = ("none", LIGHT, STRONG)
 PLAIN: Final = "plain"
 SHARED: Final = "shared"
 OPTIMIZERS: Final = ("adam", "sgd")
@@ -62,6 +64,9 @@ class Parameters(StepParameters, step="train", version=VERSION):
         f"how faces are changed: {', '.join(AUGMENTATIONS)}; auto: by the set's size and the steps",
         default=AUTO,
         choices=(AUTO, *AUGMENTATIONS),
+    )
+    augmentation_rise: int = parameter(
+        "steps in which strong augmentation rises from light; -1: a fifth of them, 500 at most", default=-1, at_least=-1
     )
     image_size: int = parameter(
         "side of the faces that the records must hold; 0: 224 for fecnet, any for the others",

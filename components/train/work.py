@@ -111,18 +111,18 @@ def _fed(
 ) -> Any:
     """The batches to train on, from ``first_step`` on, spread over the devices."""
     drawn = order(examples.labels[parts.train, 1], chosen.steps, p.batch_size, p.balance_cap, p.seed)
-    rows = parts.train[drawn].astype(np.int32)
+    rows, rise = parts.train[drawn].astype(np.int32), chosen.augmentation_rise
     if p.batches == SHARED:
         per_batch = chosen.faces_per_batch
         return over_devices(
             lambda hosts: batches_of_shared_faces(
-                examples, faces, rows, per_batch, chosen.augmentation, p.seed, first_step, hosts
+                examples, faces, rows, per_batch, chosen.augmentation, p.seed, first_step, hosts, rise=rise
             ),
             on,
             shared=True,
         )
     return over_devices(
-        lambda hosts: batches(examples, faces, rows, chosen.augmentation, p.seed, first_step, hosts), on
+        lambda hosts: batches(examples, faces, rows, chosen.augmentation, p.seed, first_step, hosts, rise=rise), on
     )
 
 
@@ -155,9 +155,10 @@ def _said(p: Parameters, chosen: Chosen, parts: Parts) -> str:
     batches = (
         f"{p.batch_size} triplets that share {chosen.faces_per_batch} faces" if p.batches == SHARED else p.batch_size
     )
+    rise = f" risen from light in {chosen.augmentation_rise} steps" if chosen.augmentation_rise else ""
     return (
         f"{chosen.why}: {chosen.steps:,} steps of {batches}, learning rate {chosen.learning_rate:g} after "
-        f"{chosen.warmup_steps} steps of warm-up, augmentation {chosen.augmentation}, "
+        f"{chosen.warmup_steps} steps of warm-up, augmentation {chosen.augmentation}{rise}, "
         f"{chosen.pixels / 1e6:,.0f} million pixels in all; {apart}"
     )
 

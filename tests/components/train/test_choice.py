@@ -34,6 +34,23 @@ def test_choices(
     assert (chosen.steps, chosen.learning_rate, chosen.warmup_steps, chosen.augmentation) == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "faces", "expected"),
+    [
+        ({}, 780, 500),
+        ({"steps": 1_500}, 780, 300),  # a fifth
+        ({"steps": 1_000}, 780, 0),  # light
+        ({}, 25_000, 0),  # light
+        ({"augmentation": "strong"}, 25_000, 500),
+        ({"augmentation_rise": 0}, 780, 0),
+        ({"augmentation_rise": 900}, 780, 900),
+    ],
+)
+def test_strong_augmentation_rises_from_light(told: dict[str, Any], faces: int, expected: int) -> None:
+    chosen = choose(Parameters(root="", **told), 60_000, faces, 32, accelerated=False)
+    assert chosen.augmentation_rise == expected
+
+
 def test_it_says_why_and_what_it_costs() -> None:
     chosen = choose(Parameters(root=""), 60_000, 780, 32, accelerated=False)
     assert chosen.why == "60,000 triplets of 780 faces (at most 6,000: a set that a network over-fits)"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from components.train.augmentation import STRENGTHS, Strength, augmented
+from components.train.augmentation import STRENGTHS, Strength, augmented, strength_at
 from components.train.examples import Examples, read_examples
 from components.train.input_pipeline import Faces, batches
 from fec import layout
@@ -74,6 +76,36 @@ def test_augmentation_changes_each_face_by_itself_and_stays_in_range(augmentatio
     assert changed.min() >= 0
     assert changed.max() <= 255
     assert not np.array_equal(changed[0], changed[1])
+
+
+def test_augmentation_rises_from_light_to_what_was_asked() -> None:
+    light, strong = STRENGTHS["light"], STRENGTHS["strong"]
+    assert light is not None
+    assert strong is not None
+    for step, share in ((0, 0.0), (30, 0.3), (100, 1.0), (5_000, 1.0)):
+        at = strength_at(tf.constant(step, tf.int64), "strong", rise=100)
+        assert at is not None
+        for name, value in asdict(light).items():
+            assert float(getattr(at, name)) == pytest.approx(value + share * (getattr(strong, name) - value))
+    assert strength_at(tf.constant(3, tf.int64), "strong") is strong
+    assert strength_at(tf.constant(3, tf.int64), "none", rise=100) is None
+
+
+def test_rising_augmentation_changes_early_batches_less_whether_or_not_training_was_interrupted(
+    records_of_600: Path,
+) -> None:
+    examples = read(records_of_600)
+    faces = Faces(examples.jpegs, SIZE)
+    rows = np.tile(np.arange(6, dtype=np.int32), (5, 1))
+    plain = faces[examples.faces[:6].ravel()].numpy().reshape(6, 3, SIZE, SIZE, 3)
+    rising = [pixels.numpy() for pixels, _ in batches(examples, faces, rows, "strong", 1, rise=4)]
+    at_once = [pixels.numpy() for pixels, _ in batches(examples, faces, rows, "strong", 1)]
+    light = [pixels.numpy() for pixels, _ in batches(examples, faces, rows, "light", 1)]
+    again = [pixels.numpy() for pixels, _ in batches(examples, faces, rows, "strong", 1, first_step=2, rise=4)]
+    assert np.allclose(rising[0], light[0], atol=0.01)
+    assert np.array_equal(rising[4], at_once[4])
+    assert np.array_equal(np.stack(rising[2:]), np.stack(again))
+    assert abs(rising[1] - plain).mean() < abs(at_once[1] - plain).mean()
 
 
 def test_a_face_that_is_only_mirrored_or_moved_keeps_its_pixels() -> None:
