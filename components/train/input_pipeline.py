@@ -81,7 +81,8 @@ def batches(
     def batch(step: Any) -> tuple[Any, Any]:
         row = tf.gather(rows, step)
         pixels = faces[tf.reshape(tf.gather(places, row), [-1])]
-        if (strength := strength_at(step, augmentation, rise)) is not None:
+        strength = strength_at(step, augmentation, rise)
+        if strength is not None:
             of_step = tf.stack([tf.constant(seed, tf.int64), step])
             pixels = augmented(pixels, strength, of_step, 3 * first, 3 * order.shape[1])
         size = pixels.shape[1]
@@ -120,7 +121,8 @@ def batches_of_shared_faces(
 
     def pixels(step: Any, of_faces: Any, places: Any, labels: Any) -> tuple[Any, Any, Any]:
         changed = faces[of_faces]
-        if (strength := strength_at(step, augmentation, rise)) is not None:
+        strength = strength_at(step, augmentation, rise)
+        if strength is not None:
             of_step = tf.stack([tf.constant(seed, tf.int64), step])
             changed = augmented(changed, strength, of_step, here.start, faces_per_batch)
         return tf.ensure_shape(changed, [here.stop - here.start, *changed.shape[1:]]), places, labels
