@@ -41,8 +41,11 @@ def plan(wanted: list[str], folder: Path) -> None:
 
 def step(wanted: list[str], folder: Path) -> Work:
     """The download step on the plan in ``folder``, its rate lifted."""
-    import components.download.work  # noqa: F401 - paid before the clock starts
+    from components.download.machine import take_memory_in_one_place
     from components.download.step import Parameters, run
+
+    take_memory_in_one_place()
+    import components.download.work  # noqa: F401 - paid before the clock starts
     from fec import layout
     from fec.done import read_done
     from fec.storage import open_storage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.download.machine import take_memory_in_one_place
 from components.download.parameters import Parameters
 
 __all__ = ["Parameters", "run"]
@@ -13,6 +14,7 @@ def run(parameters: Parameters) -> str:
     Raises ConfigurationError for values that make no sense, and RunFailed if the plan is missing or if most
     images failed for transient causes: what was fetched stays, and running again goes on from there.
     """
+    take_memory_in_one_place()
     from components.download.work import download
 
     download(parameters)

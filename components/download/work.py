@@ -63,8 +63,7 @@ class Rates:
 
 def download(parameters: Parameters) -> None:
     """Work all shards of the group together, so that every host has one queue."""
-    # For many small tables over hours the system's own allocator keeps least to itself, and each thread keeps some.
-    pa.set_memory_pool(pa.system_memory_pool())
+    # Each thread keeps memory to itself.
     pa.set_cpu_count(1)
     keep_what_is_freed()
     storage = open_storage(parameters.root)
