@@ -144,15 +144,17 @@ def write_row_groups(storage: Storage, path: str, row: type[Any], groups: Iterab
     return digest
 
 
-def read_batches(storage: Storage, path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """These columns of a table, ROW_GROUP rows or fewer at a time; never more than that is held.
+def read_batches(
+    storage: Storage, path: str, columns: Sequence[str], rows: int = ROW_GROUP
+) -> Iterator[pa.RecordBatch]:
+    """These columns of a table, so many rows or fewer at a time; never more than that is held.
 
     Raises FileNotFoundError if there is no such table, other OSErrors and ArrowInvalid if it cannot be read.
     """
     with storage.local_copy(path) as copy, parquet_file(copy) as file:
         if missing := set(columns) - set(file.schema_arrow.names):
             raise pa.ArrowInvalid(f"{path} has no columns {sorted(missing)}")
-        for batch in file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
+        for batch in file.iter_batches(rows, columns=list(columns), use_threads=False):
             yield batch
             release_memory()
 
@@ -178,12 +180,32 @@ def read_table(
 
     Raises FileNotFoundError, or pyarrow's errors and OSError where the file is spoiled.
     """
-    # In memory of Arrow's own: one of its threads that lets go of a Python object while the interpreter ends
-    # aborts the process, after all work is done.
-    copy = pa.BufferOutputStream()
-    copy.write(storage.read(path))
-    source = pa.BufferReader(copy.getvalue())
+    source = _source(storage.read(path))
     wanted = None if columns is None else list(columns)
     if filters is None:
         return parquet_file(source).read(columns=wanted)
     return pq.read_table(source, columns=wanted, filters=filters, page_checksum_verification=True)
+
+
+def columns_in(data: bytes, wanted: pa.Schema) -> pa.Table:
+    """These columns of the table that a file holds; one that came later is null where the file lacks it.
+
+    Raises KeyError for another that it lacks, and pyarrow's errors and OSError for what is no table.
+    """
+    file = parquet_file(_source(data))
+    there = set(file.schema_arrow.names)
+    table = file.read(columns=[name for name in wanted.names if name in there])
+    for field in wanted:
+        if field.name not in there:
+            if not field.nullable:
+                raise KeyError(field.name)
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(wanted.names).cast(wanted)
+
+
+def _source(data: bytes) -> pa.BufferReader:
+    """What is read from memory of Arrow's own: one of its threads that lets go of a Python object while the interpreter
+    ends aborts the process, after all work is done."""
+    copy = pa.BufferOutputStream()
+    copy.write(data)
+    return pa.BufferReader(copy.getvalue())

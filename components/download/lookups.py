@@ -13,12 +13,11 @@ from typing import Final, overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from components.download import archive
 from components.download.answers import Answer, short
 from components.download.crawl import crawl
 from components.download.fetch import Fetcher, Hop
+from components.download.known import known
 from components.download.ours import cause
 from components.download.pace import LONGEST_REST, Paces
 from components.download.parameters import Parameters
@@ -27,7 +26,7 @@ from components.download.shared import Client, CrawlPolicy, Host, Request, Share
 from components.download.template import address
 from components.download.urls import askable
 from components.download.weather import Weather, is_good
-from fec import segments
+from fec import segments, tables
 from fec.hosts import host_key
 from fec.outcomes import ImageOutcome
 from fec.progress import event, task_name, track
@@ -103,11 +102,14 @@ async def look_for_lost(
 
 def _lost(storage: Storage, parameters: Parameters, shard: Shard) -> pa.Table:
     """What is known of the shard's images that are to be looked for, as a table of Tried."""
-    ids = shard.images["image_id"]
-    known = segments.latest(storage, parameters.split, shard.number, ["image_id", "cause", *archive.COLUMNS], ids)
-    due = [look.is_due(parameters) for look in archive.looks_of(known)]
-    wanted = known["image_id"].filter(pa.array(due, pa.bool_()))
-    return segments.latest(storage, parameters.split, shard.number, names(Tried), wanted)
+    ids = shard.ids
+    stored = known(storage, parameters.split, shard.number, ids)
+    due = stored.those(lambda look: look.is_due(parameters))
+    found = [tables.schema(Tried).empty_table()]
+    for told in segments.told(storage, parameters.split, shard.number, names(Tried), ids):
+        counts = due[told.places] & (stored.segment[told.places] == told.segment)
+        found.append(told.rows.filter(pa.array(counts)))
+    return pa.concat_tables(found)
 
 
 class Lookups(Sequence[Request]):
@@ -134,13 +136,11 @@ class Lookups(Sequence[Request]):
             return [self[place] for place in range(*index.indices(len(self)))]
         shard, row = self._places[index].tolist()
         image_id, url = (self._lost[shard][name][row].as_py() for name in ("image_id", "url"))
-        return Request(image_id, address(self._template, askable(url).url), shard, key=self._key)
+        return Request(image_id, address(self._template, askable(url).url), shard, key=self._key, row=row)
 
     def row(self, request: Request) -> Tried:
         """What was known of the image that a request is for."""
-        rows = self._lost[request.shard]
-        at = pc.index(rows["image_id"], request.image_id).as_py()
-        return from_values(Tried, rows.slice(at, 1).to_pylist()[0])
+        return from_values(Tried, self._lost[request.shard].slice(request.row, 1).to_pylist()[0])
 
 
 def _looked_for(before: Tried, parameters: Parameters, request: Request, answer: Answer, attempts: int) -> Tried:

@@ -13,16 +13,15 @@ from typing import Final, ParamSpec
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.download import archive
 from components.download.answers import Answer
-from components.download.archive import Look
+from components.download.known import Known, known
 from components.download.ours import cause, to_be_asked, worth_asking
 from components.download.parameters import Parameters
 from components.download.shared import Request
-from fec import identity, layout, segments, tables
+from fec import identity, layout, segments
 from fec.done import Done, finished, write_done
 from fec.errors import RunFailed
 from fec.outcomes import ImageOutcome, Kind
@@ -33,8 +32,6 @@ from fec.storage import Storage
 REMOTE_SEAL_SECONDS: Final = 60.0
 # Rows that are Python objects at a time.
 _ROWS: Final = 1024
-# Images whose manifests' rows are held at a time.
-_AT_ONCE: Final = 8_192
 # One thread for all that takes long: each keeps memory to itself that tables were made in.
 _WRITING: Final = ThreadPoolExecutor(1, "writing")
 # Bytes that are hashed and written in less time than a thread takes to be handed them.
@@ -43,41 +40,28 @@ _SMALL: Final = 1 << 20
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of an image that is asked for again."""
-
-    outcome: ImageOutcome
-    cause: str | None
-    finished_at: datetime
-
-
 @dataclass
 class Shard:
-    """One shard while it is worked. Python objects only for what is asked for again: a shard may be all of a list.
+    """One shard while it is worked. Columns, no Python objects: a shard may be all of a list.
 
-    ``images`` are its ``PlannedImage`` rows, sorted by id; ``wanted`` the rows of those that are asked for; ``good``
-    the host keys that gave a picture before.
+    ``images`` are its ``PlannedImage`` rows, sorted by id; ``known`` what was known of each as the work began, and
+    ``wanted`` the rows of those that are asked for; ``good`` the host keys that gave a picture before.
     """
 
     number: int
     images: pa.Table
     fingerprint: str
-    known: dict[str, Known]
-    wanted: NDArray[np.int64]
+    known: Known
+    wanted: NDArray[np.int32]
     good: frozenset[str] = frozenset()
     writer: SegmentWriter | None = None
     sealed_at: float = field(default_factory=time.monotonic)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def wanted_ids(self) -> pa.ChunkedArray:
-        """The ids of what is asked for."""
-        return self.images["image_id"].take(pa.array(self.wanted))
-
-    def asked_before(self, image_id: str) -> bool:
-        """Whether the image itself was ever asked for."""
-        return image_id in self.known and self.known[image_id].outcome is not ImageOutcome.NOT_ASKED
+    def ids(self) -> segments.Ids:
+        """The ids of its images, made anew."""
+        return segments.sorted_ids(self.images["image_id"])
 
 
 def unfinished(
@@ -96,45 +80,17 @@ def unfinished(
     with SegmentWriter(storage, parameters.split, number) as writer:
         writer.seal()  # what a killed predecessor had added
     segments.adopt_orphans(storage, parameters.split, number, lambda: dict(_named(images)))
-    columns = ["image_id", "outcome", "cause", "finished_at"]
-    known = segments.latest(storage, parameters.split, number, columns, images["image_id"])
-    again = _asked_again(known, parameters)
-    kept = known.filter(pc.invert(again))
-    wanted = np.flatnonzero(~pc.is_in(images["image_id"], kept["image_id"]).to_numpy())
-    fetched = known.filter(pc.equal(known["outcome"], str(ImageOutcome.FETCHED)))
-    good = images.filter(pc.is_in(images["image_id"], fetched["image_id"]))["host_key"].unique().to_pylist()
-    return Shard(number, images, fingerprint, _objects(known.filter(again)), wanted, frozenset(good))
+    stored = known(storage, parameters.split, number, segments.sorted_ids(images["image_id"]))
+    kept = stored.those(lambda look: not to_be_asked(ImageOutcome(look.outcome), look.cause or None, parameters))
+    fetched = stored.those(lambda look: look.outcome == ImageOutcome.FETCHED)
+    good = images["host_key"].filter(pa.array(fetched)).unique().to_pylist()
+    return Shard(number, images, fingerprint, stored, np.flatnonzero(~kept).astype(np.int32), frozenset(good))
 
 
 def _named(images: pa.Table) -> Iterator[tuple[str, str]]:
     """Id and URL of each."""
     for batch in images.to_batches(max_chunksize=_ROWS):
         yield from zip(batch["image_id"].to_pylist(), batch["url"].to_pylist(), strict=True)
-
-
-def _asked_again(known: pa.Table, parameters: Parameters) -> pa.ChunkedArray:
-    """Which rows of ``known`` are of images that are asked for again: that follows from outcome and cause."""
-    asked = {kind: to_be_asked(*kind, parameters) for kind in _kinds(known)}
-    again = [asked[kind] for batch in known.to_batches(max_chunksize=_ROWS) for kind in _kinds_of(batch)]
-    return pa.chunked_array([pa.array(again, pa.bool_())])
-
-
-def _kinds(known: pa.Table) -> Counter[tuple[ImageOutcome, str | None]]:
-    """How many rows there are of each outcome and cause."""
-    return Counter(kind for batch in known.to_batches(max_chunksize=_ROWS) for kind in _kinds_of(batch))
-
-
-def _kinds_of(batch: pa.RecordBatch) -> Iterator[tuple[ImageOutcome, str | None]]:
-    outcomes, causes = batch["outcome"].to_pylist(), batch["cause"].to_pylist()
-    return zip(map(ImageOutcome, outcomes), causes, strict=True)
-
-
-def _objects(known: pa.Table) -> dict[str, Known]:
-    return {
-        row["image_id"]: Known(ImageOutcome(row["outcome"]), row["cause"], row["finished_at"])
-        for batch in known.to_batches(max_chunksize=_ROWS)
-        for row in batch.to_pylist()
-    }
 
 
 def due(done: Done, parameters: Parameters) -> datetime:
@@ -178,10 +134,10 @@ async def store(
     storage: Storage, parameters: Parameters, shard: Shard, request: Request, answer: Answer, attempts: int
 ) -> None:
     """Keep how an image ended, unless that is known already."""
-    before, came_of = shard.known.get(request.image_id), cause(answer.outcome, parameters)
+    before, came_of = shard.known.look(request.row), cause(answer.outcome, parameters)
     if before is not None and (
-        (before.outcome, before.cause) == (answer.outcome, came_of)
-        or segments.precedence(before.outcome) > segments.precedence(answer.outcome)
+        (before.outcome, before.cause or None) == (answer.outcome, came_of)
+        or segments.precedence(ImageOutcome(before.outcome)) > segments.precedence(answer.outcome)
     ):
         return
     at = datetime.now(UTC)
@@ -245,14 +201,16 @@ async def close_all(shards: Sequence[Shard]) -> None:
 def finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
     """Mark the shard finished: every image has an outcome."""
     directory = layout.images_dir(parameters.split, shard.number)
+    stored = known(storage, parameters.split, shard.number, shard.ids, digests=True)
+    looks = stored.counts()
     kinds: Counter[tuple[ImageOutcome, str | None]] = Counter()
-    looks: Counter[Look] = Counter()
-    digest = segments.originals_digest(_stored(storage, parameters.split, shard, kinds, looks))
     counts: Counter[str] = Counter()
-    for (outcome, _), number in kinds.items():
-        counts[str(outcome)] += number
+    for look, number in looks.items():
+        kinds[ImageOutcome(look.outcome), look.cause or None] += number
+        counts[look.outcome] += number
     if kinds.total() != len(shard.images):
         raise RunFailed(f"{directory}: {len(shard.images) - kinds.total():,} images have no outcome there; run again")
+    asked_archive = {look: number for look, number in looks.items() if look.archive}
     ours = sorted([str(o), came_of, n] for (o, came_of), n in kinds.items() if o.kind is Kind.OURS and came_of)
     storage.remove_workspace(directory)
     write_done(
@@ -261,40 +219,31 @@ def finish(storage: Storage, parameters: Parameters, shard: Shard) -> None:
         Done(
             "download",
             shard.fingerprint,
-            digest,
+            segments.originals_digest(_originals(shard.images["image_id"], stored)),
             {
                 "images": kinds.total(),
                 "transient": sum(n for (o, _), n in kinds.items() if o.transient),
                 **counts,
-                **archive.counts(looks),
+                **archive.counts(asked_archive),
             },
             {
                 "tried_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "ours": ours,
-                **archive.details(looks),
-                "manifests": segments.manifest_digests(storage, parameters.split, shard.number),
+                **archive.details(asked_archive),
+                "manifests": dict(stored.manifests),
             },
         ),
     )
 
 
-def _stored(
-    storage: Storage,
-    split: str,
-    shard: Shard,
-    kinds: Counter[tuple[ImageOutcome, str | None]],
-    looks: Counter[Look],
-) -> Iterator[tuple[str, ImageOutcome, str | None]]:
-    """Id, outcome and digest of every image of the shard, by id; counts their ``kinds`` and the ``looks`` for them in
-    an archive. Some at a time."""
-    ids, columns = shard.images["image_id"], ["image_id", "cause", "sha256", *archive.COLUMNS]
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids.slice(start, _AT_ONCE)
-        stored = segments.latest(storage, split, shard.number, columns, some)
-        kinds.update(_kinds(stored))
-        looks.update(look for look in archive.looks_of(stored) if look.archive)
-        for batch in stored.to_batches(max_chunksize=_ROWS):
-            values = (batch[name].to_pylist() for name in ("image_id", "outcome", "sha256"))
-            for image_id, outcome, sha256 in zip(*values, strict=True):
-                yield image_id, ImageOutcome(outcome), sha256
-        tables.release_memory()
+def _originals(ids: pa.ChunkedArray, stored: Known) -> Iterator[tuple[str, ImageOutcome, str | None]]:
+    """Id, outcome and digest of every image of a shard, by id, of each of which something is known."""
+    outcomes = [ImageOutcome(look.outcome) for look in stored.looks]
+    named = (image_id for chunk in ids.chunks for image_id in _pieces(chunk))
+    for image_id, which, sha256 in zip(named, stored.which, stored.sha256(), strict=True):
+        yield image_id, outcomes[which], sha256
+
+
+def _pieces(column: pa.Array) -> Iterator[str]:
+    for start in range(0, len(column), _ROWS):
+        yield from column.slice(start, _ROWS).to_pylist()

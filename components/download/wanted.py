@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.download.shards import Shard
 from components.download.shared import Host, Request
+from fec.outcomes import ImageOutcome
 
 
 class Requests(Sequence[Request]):
@@ -38,13 +38,15 @@ class Requests(Sequence[Request]):
             return Requests(self._of, self._shards[index], self._rows[index], self._after)
         shard, row = self._of[self._shards[index]], int(self._rows[index])
         image_id, url, key = (shard.images[name][row].as_py() for name in ("image_id", "url", "host_key"))
-        return Request(image_id, url, shard.number, stubborn(shard, image_id, self._after), key)
+        return Request(image_id, url, shard.number, stubborn(shard, row, self._after), key, row)
 
 
-def stubborn(shard: Shard, image_id: str, after: float) -> bool:
+def stubborn(shard: Shard, row: int, after: float) -> bool:
     """Whether an image failed for a passing cause so long ago, in seconds, that it had its time."""
-    known = shard.known.get(image_id)
-    return known is not None and known.outcome.transient and known.finished_at <= _long_ago(after)
+    look = shard.known.look(row)
+    if look is None or not ImageOutcome(look.outcome).transient:
+        return False
+    return float(shard.known.tried_at[row]) <= 1000 * (time.time() - after)
 
 
 def hosts_of(shards: Sequence[Shard], after: float) -> list[Host]:
@@ -56,37 +58,24 @@ def hosts_of(shards: Sequence[Shard], after: float) -> list[Host]:
         return []
     good = {key for shard in shards for key in shard.good}
     of = np.concatenate([np.full(len(shard.wanted), place, np.int32) for place, shard in enumerate(shards)])
-    rows = np.concatenate([shard.wanted for shard in shards]).astype(np.int32)
-    keys = pa.chunked_array(
-        [chunk for shard in shards for chunk in shard.images["host_key"].take(pa.array(shard.wanted)).chunks],
-        pa.string(),
-    ).combine_chunks()
-    encoded = keys.dictionary_encode()
-    codes = encoded.indices.to_numpy()
+    rows = np.concatenate([shard.wanted for shard in shards])
+    asked_of = [shard.images["host_key"].take(pa.array(shard.wanted)) for shard in shards]
+    coded = pa.chunked_array([chunk for column in asked_of for chunk in column.chunks]).unify_dictionaries()
+    keys, codes = coded.chunk(0).dictionary, np.concatenate([chunk.indices for chunk in coded.chunks])
     before = np.concatenate([_asked_before(shard) for shard in shards])
     draw = np.random.default_rng()
     order = draw.permutation(len(rows))
     order = order[np.lexsort((before[order], codes[order]))]
-    bounds = np.searchsorted(codes[order], np.arange(len(encoded.dictionary) + 1))
-    turns = draw.permutation(len(encoded.dictionary))
+    bounds = np.searchsorted(codes[order], np.arange(len(keys) + 1))
+    turns = draw.permutation(np.unique(codes))
     hosts = []
     for code in turns[np.argsort(before[order[bounds[turns]]], kind="stable")].tolist():
         some = order[bounds[code] : bounds[code + 1]]
-        key = encoded.dictionary[code].as_py()
+        key = keys[code].as_py()
         hosts.append(Host(key, Requests(shards, of[some], rows[some], after), key in good))
     return hosts
 
 
 def _asked_before(shard: Shard) -> NDArray[np.bool_]:
-    """Whether each wanted image of the shard was ever asked for."""
-    asked = [image_id for image_id in shard.known if shard.asked_before(image_id)]
-    found: NDArray[np.bool_] = pc.is_in(shard.wanted_ids, pa.array(asked, pa.string())).to_numpy()
-    return found
-
-
-def _long_ago(seconds: float) -> datetime:
-    now = datetime.now(UTC)
-    try:
-        return now - timedelta(seconds=seconds)
-    except OverflowError:
-        return datetime.min.replace(tzinfo=UTC)
+    """Whether each wanted image of the shard itself was ever asked for."""
+    return shard.known.those(lambda look: look.outcome != ImageOutcome.NOT_ASKED)[shard.wanted]

@@ -47,6 +47,8 @@ from fec.progress import Progress, task_name, track
 from fec.rows import PlannedImage
 from fec.storage import Storage, open_storage
 
+# Rows of the plan that are read at a time.
+_ROWS: Final = 8_192
 # Files open at a time: two a shard, one a connection, and these.
 _OTHER_FILES: Final = 64
 # Of the rate of a key that another task has, what all those that were not given it have together, for redirects.
@@ -85,6 +87,9 @@ def download(parameters: Parameters) -> None:
         tables.release_memory()
         _crawled(_crawl(storage, parameters, rates, shards, len(images)))
         for shard in shards:
+            shard.images = shard.images.select(["image_id"])
+        del images
+        for shard in shards:
             finish(storage, parameters, shard)
     markers = read_markers(storage, [layout.images_dir(parameters.split, number) for number in sorted(numbers)])
     say_what_is_left(parameters, [done for done in markers if done is not None])
@@ -95,12 +100,14 @@ def _images(parameters: Parameters) -> str:
 
 
 def _planned(storage: Storage, parameters: Parameters, numbers: set[int]) -> pa.Table:
-    """The images of these shards, sorted by shard and id."""
+    """The images of these shards, sorted by shard and id; their host keys as numbers into one dictionary."""
     schema = tables.schema(PlannedImage)
     mine = pa.array(sorted(numbers), schema.field("shard").type)
-    batches = tables.read_batches(storage, _images(parameters), schema.names)
-    some = [batch.filter(pc.is_in(batch["shard"], value_set=mine)) for batch in batches]
-    return pa.Table.from_batches(some, schema)
+    key = schema.get_field_index("host_key")
+    coded = schema.set(key, schema.field(key).with_type(pa.dictionary(pa.int32(), pa.string())))
+    batches = tables.read_batches(storage, _images(parameters), schema.names, _ROWS)
+    some = [batch.filter(pc.is_in(batch["shard"], value_set=mine)).cast(coded) for batch in batches]
+    return pa.Table.from_batches([batch for batch in some if len(batch)], coded).unify_dictionaries()
 
 
 def _shards(storage: Storage, parameters: Parameters, numbers: set[int], images: pa.Table) -> list[Shard]:
@@ -145,9 +152,10 @@ def _crawled(crawling: Coroutine[None, None, None]) -> None:
 
 
 def _places(storage: Storage, parameters: Parameters) -> Iterator[tuple[str, int]]:
-    """The host key and the shard of every image of the plan."""
-    for batch in tables.read_batches(storage, _images(parameters), ["host_key", "shard"]):
-        yield from zip(batch["host_key"].to_pylist(), batch["shard"].to_pylist(), strict=True)
+    """Every host key of the plan with every shard that has images of it, some of them more than once."""
+    for batch in tables.read_batches(storage, _images(parameters), ["host_key", "shard"], _ROWS):
+        places = pa.Table.from_batches([batch]).group_by(batch.schema.names, use_threads=False).aggregate([])
+        yield from zip(places["host_key"].to_pylist(), places["shard"].to_pylist(), strict=True)
 
 
 def _rates(places: Iterable[tuple[str, int]], numbers: set[int], rate: float, tasks: int) -> Rates:

@@ -11,7 +11,6 @@ from fec.rows import Tried
 from fec.segments.orphans import adopt_orphans
 from fec.segments.reading import (
     StoredImage,
-    latest,
     manifest_digests,
     manifests,
     originals_digest,
@@ -19,20 +18,25 @@ from fec.segments.reading import (
     read_original,
     stored_images,
 )
+from fec.segments.telling import Ids, Told, places_among, sorted_ids, told
 from fec.segments.writing import SEGMENT_BYTES, SegmentWriter, seal_unfinished
 
 __all__ = [
     "SEGMENT_BYTES",
+    "Ids",
     "SegmentWriter",
     "StoredImage",
+    "Told",
     "Tried",
     "adopt_orphans",
-    "latest",
     "manifest_digests",
     "manifests",
     "originals_digest",
+    "places_among",
     "precedence",
     "read_original",
     "seal_unfinished",
+    "sorted_ids",
     "stored_images",
+    "told",
 ]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fec import layout, tables
 from fec.done import read_done
@@ -58,37 +56,6 @@ def stored_images(storage: Storage, split: str, shard: int) -> dict[str, StoredI
     return known
 
 
-def latest(storage: Storage, split: str, shard: int, columns: Sequence[str], among: pa.ChunkedArray) -> pa.Table:
-    """What the shard's segments say of the images ``among`` these ids, whatever its marker names.
-
-    A table of ``columns`` of ``SegmentRow``, sorted by ``image_id``, with the row of each image that counts. Raises
-    RunFailed for a manifest that cannot be read.
-    """
-    whole = tables.schema(SegmentRow)
-    wanted = pa.schema([whole.field(name) for name in dict.fromkeys(["image_id", "outcome", *columns])])
-    found = [wanted.empty_table()]
-    for number in sorted(numbers(storage, split, shard, "parquet")):
-        path = f"{layout.segment(split, shard, number)}.parquet"
-        with _explained(path):
-            table = tables.read_table(storage, path)
-            table = table.select([name for name in wanted.names if name in table.schema.names])
-            table = table.filter(pc.is_in(table["image_id"], value_set=among))
-            for field in wanted:
-                if field.name not in table.schema.names:  # it came later
-                    table = table.append_column(field, pa.nulls(len(table), field.type))
-            found.append(table.select(wanted.names).cast(wanted))
-    table = pa.concat_tables(found)
-    outcomes = pc.unique(table["outcome"])
-    ranks = pa.array([precedence(ImageOutcome(outcome)) for outcome in outcomes.to_pylist()], pa.int8())
-    table = table.append_column("rank", ranks.take(pc.index_in(table["outcome"], outcomes)))
-    table = table.append_column("place", pa.array(np.arange(len(table))))
-    order = pc.sort_indices(table, [(name, "ascending") for name in ("image_id", "rank", "place")])
-    ids = table["image_id"].take(order).to_numpy()
-    last = np.ones(len(ids), bool)
-    last[:-1] = ids[:-1] != ids[1:]
-    return table.select(list(columns)).take(order.filter(pa.array(last))).combine_chunks()
-
-
 def manifest_digests(storage: Storage, split: str, shard: int) -> dict[str, str]:
     """The SHA-256 in hex of each of the shard's manifests, by its name."""
     return {
@@ -104,12 +71,13 @@ def precedence(outcome: ImageOutcome) -> int:
 
 
 def _read_manifest(storage: Storage, path: str) -> list[SegmentRow]:
-    with _explained(path):
+    with explained(path):
         return list(tables.read_rows(storage, path, SegmentRow))
 
 
 @contextmanager
-def _explained(path: str) -> Iterator[None]:
+def explained(path: str) -> Iterator[None]:
+    """What a manifest cannot be read for, as RunFailed with what helps."""
     try:
         yield
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:

@@ -1,5 +1,6 @@
 """Tables written and read a part at a time are those written and read whole."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pyarrow as pa
 import pytest
 
 from fec import identity, tables
-from fec.rows import CollectedFace
+from fec.outcomes import ImageOutcome
+from fec.rows import CollectedFace, SegmentRow
 from fec.storage import LocalStorage
 
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 COUNT = tables.ROW_GROUP + 5000
 
 
@@ -59,3 +62,18 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_digest_of_a_faces_manifest_is_the_fingerprint_of_its_rows(count: int) -> None:
     rows = [(f"{number:016x}", "ok" if number % 3 else "no_face", None, f"é{number}") for number in range(count)]
     assert tables.verified_digest(iter(rows)) == identity.fingerprint({"faces": [list(row) for row in rows]})
+
+
+def test_a_column_that_came_later_is_null_where_a_table_lacks_it() -> None:
+    schema = tables.schema(SegmentRow)
+    table = tables.from_rows([SegmentRow("a", "http://a/", ImageOutcome.GONE, "", 1, AT)], SegmentRow)
+    older = tables.to_bytes(table.drop_columns(["cause"]))
+    wanted = pa.schema([schema.field(name) for name in ("cause", "image_id")])
+    assert tables.columns_in(older, wanted).to_pylist() == [{"cause": None, "image_id": "a"}]
+
+
+def test_a_table_without_a_column_that_was_always_there_is_none() -> None:
+    table = tables.from_rows([SegmentRow("a", "http://a/", ImageOutcome.GONE, "", 1, AT)], SegmentRow)
+    spoiled = tables.to_bytes(table.drop_columns(["outcome"]))
+    with pytest.raises(KeyError, match="outcome"):
+        tables.columns_in(spoiled, tables.schema(SegmentRow))
