@@ -52,9 +52,10 @@ def main() -> None:
 
 def read(path: str) -> None:
     from fec.annotation_blocks import read_blocks
+    from fec.annotation_faces import Faces
 
     start, started = time.process_time(), time.perf_counter()
-    rows = sum(block.rows for block in read_blocks(path, "train"))
+    rows = sum(block.rows for block in read_blocks(path, "train", Faces()))
     seconds, elapsed = time.process_time() - start, time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(

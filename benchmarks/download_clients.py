@@ -41,8 +41,8 @@ def plan(wanted: list[str], folder: Path) -> None:
 
 def step(wanted: list[str], folder: Path) -> Work:
     """The download step on the plan in ``folder``, its rate lifted."""
-    from components.download.machine import take_memory_in_one_place
     from components.download.step import Parameters, run
+    from fec.memory import take_memory_in_one_place
 
     take_memory_in_one_place()
     import components.download.work  # noqa: F401 - paid before the clock starts

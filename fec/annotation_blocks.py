@@ -10,13 +10,14 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from operator import add, is_
 from typing import BinaryIO, Final
 
+import numpy as np
+
+from fec.annotation_faces import Faces
 from fec.annotation_trust import Malformed, Tally, trusted
-from fec.annotations import MAX_LINE_BYTES, MAX_MALFORMED, TYPES, VOTES, Place, Triplet, box_in, rows_of
+from fec.annotations import MAX_LINE_BYTES, MAX_MALFORMED, TYPES, Place, Triplet, rows_of
 from fec.annotations_source import opened
-from fec.boxes import Box
 
 # Bytes taken apart at a time: some 300 rows.
 _STRETCH: Final = 1 << 17
@@ -24,53 +25,23 @@ _STRETCH: Final = 1 << 17
 _LONG_URL: Final = 2_000
 # Quotes of a row: two a URL.
 _QUOTES: Final = 6
+# The code of the first character that can be seen, a space, and of the one behind those of ASCII.
+_SPACE: Final = 0x20
+_DELETE: Final = 0x7F
+_VOTES: Final = bytes.maketrans(b"123", b"\1\2\3")
 _CODES: Final = {name: int(kind) for name, kind in TYPES.items()}
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Face:
-    """A box in a photograph: one of a list is the same object wherever the list names it."""
-
-    url: str
-    box: Box
-
-
-class _Faces:
-    """The faces of a list, by how they are written and by what they are."""
-
-    def __init__(self) -> None:
-        self._written: dict[str, Face] = {}
-        self._faces: dict[tuple[str, Box], Face] = {}
-        # As written: those whose box was cut.
-        self._cut: set[str] = set()
-
-    def face(self, url: str, box: Box) -> Face:
-        return self._faces.setdefault((url, box), Face(url, box))
-
-    def written(self, urls: list[str], boxes: list[str]) -> tuple[list[Face], int]:
-        """The faces, and how many of their boxes were cut; ValueError for a box that is none."""
-        texts = list(map(add, urls, boxes))
-        known = self._written
-        if not all(map(known.__contains__, texts)):
-            for url, box, text in zip(urls, boxes, texts, strict=True):
-                if text not in known:
-                    found, cut = box_in(box)
-                    known[text] = self.face(url, found)
-                    if cut:
-                        self._cut.add(text)
-        return list(map(known.__getitem__, texts)), sum(map(self._cut.__contains__, texts)) if self._cut else 0
 
 
 @dataclass(frozen=True)
 class Block:
     """Triplets in columns, as ``fec.annotations.Triplet`` has them.
 
-    ``faces``: three a row. ``votes`` and ``annotators``: one each a rater, of whom a row has
-    ``raters``. ``clipped``: boxes that were cut, of all rows.
+    ``faces``: three a row, by their numbers in ``fec.annotation_faces.Faces``. ``votes`` and ``annotators``: one each a
+    rater, of whom a row has ``raters``. ``clipped``: boxes that were cut, of all rows.
     """
 
     lines: Sequence[int]
-    faces: Sequence[Face]
+    faces: Sequence[int]
     types: Sequence[int]
     raters: Sequence[int]
     votes: Sequence[int]
@@ -83,21 +54,23 @@ class Block:
 
 
 def read_blocks(
-    source: str, split: str, *, max_malformed: float = MAX_MALFORMED, tally: Tally | None = None
+    source: str, split: str, faces: Faces, *, max_malformed: float = MAX_MALFORMED, tally: Tally | None = None
 ) -> Iterator[Block]:
     """Every triplet of ``source`` in file order, many at a time; malformed rows are reported, counted and left out.
+
+    ``faces`` comes to know the faces of the triplets that were given.
 
     ``source`` is a CSV or the published zip: a local path or an http(s), gs or s3 URL. ``max_malformed`` is the
     share of malformed rows, 0..1, up to which the file is still trusted. Raises ConfigurationError for a source
     that cannot be read or is no FEC CSV, RunFailed where the network failed.
     """
     with opened(source, split) as file:
-        yield from trusted(blocks_of(file), source, max_malformed=max_malformed, tally=tally or Tally())
+        yield from trusted(blocks_of(file, faces), source, max_malformed=max_malformed, tally=tally or Tally())
 
 
-def blocks_of(file: BinaryIO) -> Iterator[Block | Malformed]:
+def blocks_of(file: BinaryIO, faces: Faces) -> Iterator[Block | Malformed]:
     """Every line of an open CSV, in order, as part of a block or as malformed."""
-    place, faces = Place(), _Faces()
+    place = Place()
     for stretch in _stretches(file):
         block = None if place.open_quote else _published(stretch, place.line + 1, faces)
         if block is None:
@@ -107,13 +80,13 @@ def blocks_of(file: BinaryIO) -> Iterator[Block | Malformed]:
             yield block
 
 
-def _one_by_one(rows: Iterable[Triplet | Malformed], faces: _Faces) -> Iterator[Block | Malformed]:
+def _one_by_one(rows: Iterable[Triplet | Malformed], faces: Faces) -> Iterator[Block | Malformed]:
     for row in rows:
         if isinstance(row, Malformed):
             yield row
         else:
             votes, annotators = row.votes, row.annotators
-            three = list(map(faces.face, row.urls, row.boxes))
+            three = list(map(faces.number, row.urls, row.boxes))
             yield Block([row.line], three, [row.type], [len(votes)], votes, annotators, row.clipped)
 
 
@@ -136,7 +109,7 @@ def _stretches(file: BinaryIO) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _published(stretch: bytes, line: int, faces: _Faces) -> Block | None:
+def _published(stretch: bytes, line: int, faces: Faces) -> Block | None:
     """The rows of ``stretch``, the first of which is ``line``; None if anything in it is not in the published form."""
     try:
         text = stretch.decode()
@@ -147,8 +120,8 @@ def _published(stretch: bytes, line: int, faces: _Faces) -> Block | None:
             start
             or len(parts) != _QUOTES * count
             or not all(map(str.endswith, ends, repeat("\n")))
-            or not text.replace("\n", "").isprintable()
-            or any(odd in text for odd in (", ", '" ', ' "'))
+            or not _printable(stretch, text, count)
+            or (" " in text and any(odd in text for odd in (", ", '" ', ' "')))
         ):
             return None
         tails = [end.split(",", 5)[5] for end in ends]
@@ -160,9 +133,15 @@ def _published(stretch: bytes, line: int, faces: _Faces) -> Block | None:
         found, clipped = faces.written(urls, boxes)
     except (UnicodeDecodeError, ValueError, IndexError, KeyError):
         return None
-    if any(any(map(is_, found[a::3], found[b::3])) for a, b in ((0, 1), (1, 2), (0, 2))):
-        return None
     return Block(range(line, line + count), found, types, raters, votes, annotators, clipped)
+
+
+def _printable(stretch: bytes, text: str, lines: int) -> bool:
+    """Whether ``text``, what ``stretch`` is, has no character that is not to be seen but the ends of its lines."""
+    codes = np.frombuffer(stretch, np.uint8)
+    if codes.max() < _DELETE:
+        return int(np.count_nonzero(codes < _SPACE)) == lines
+    return text.replace("\n", "").isprintable()
 
 
 def _interleaved(one: list[str], two: list[str], three: list[str]) -> list[str]:
@@ -171,7 +150,7 @@ def _interleaved(one: list[str], two: list[str], three: list[str]) -> list[str]:
     return together
 
 
-def _judged(tails: list[str]) -> tuple[list[int], list[int], list[str], list[int]]:
+def _judged(tails: list[str]) -> tuple[list[int], list[int], list[str], bytes]:
     """Types, raters a row, annotators and votes; ValueError or KeyError for another form."""
     types, raters = [], []
     annotators: list[str] = []
@@ -184,4 +163,7 @@ def _judged(tails: list[str]) -> tuple[list[int], list[int], list[str], list[int
         raters.append(len(fields) // 2)
         annotators += fields[1::2]
         votes += fields[2::2]
-    return types, raters, annotators, [VOTES[vote] for vote in votes]
+    together = "".join(votes)
+    if len(together) != len(votes) or not all(votes) or together.strip("123"):
+        raise ValueError("not votes of one figure each")
+    return types, raters, annotators, together.encode().translate(_VOTES)

@@ -25,7 +25,7 @@ def image_id(url: str) -> str:
 
 def face_id(url: str, box: Box) -> str:
     """16 hex digits for one unique (URL, box); two faces of one photograph differ."""
-    return _hex(f"{url}\n{box.left!r}\n{box.right!r}\n{box.top!r}\n{box.bottom!r}")
+    return _face_id(url, _edges(box))
 
 
 def crop_name(url: str, box: Box, *, distinct: bool = False) -> str:
@@ -35,14 +35,13 @@ def crop_name(url: str, box: Box, *, distinct: bool = False) -> str:
     injective (``a/b`` and ``a-b`` meet), so where names meet or are too long, ``distinct`` or the length
     puts the face id before the extension.
     """
-    stem = f"cropped@{box.left}-{box.right}-{box.top}-{box.bottom}#{_as_component(url)}"
-    stem = stem[:-4] if stem.lower().endswith(".jpg") else stem
-    name = stem + ".jpg"
-    if not distinct and len(name.encode()) <= MAX_NAME_BYTES:
-        return name
-    ending = f"~{face_id(url, box)}.jpg"
-    kept = stem.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore")
-    return kept + ending
+    return _crop_name(url, _edges(box), distinct)
+
+
+def face_names(url: str, box: Box) -> tuple[str, str]:
+    """``face_id`` and ``crop_name`` of a face, at the cost of one of them."""
+    edges = _edges(box)
+    return _face_id(url, edges), _crop_name(url, edges, distinct=False)
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:
@@ -64,6 +63,25 @@ def fingerprint_with(value: Mapping[str, Any], name: str, rows: Iterable[Sequenc
 
 def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _edges(box: Box) -> list[str]:
+    return list(map(repr, box))
+
+
+def _face_id(url: str, edges: list[str]) -> str:
+    return _hex("\n".join((url, *edges)))
+
+
+def _crop_name(url: str, edges: list[str], distinct: bool) -> str:
+    stem = f"cropped@{'-'.join(edges)}#{_as_component(url)}"
+    stem = stem[:-4] if stem.lower().endswith(".jpg") else stem
+    name = stem + ".jpg"
+    if not distinct and len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    ending = f"~{_face_id(url, edges)}.jpg"
+    kept = stem.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore")
+    return kept + ending
 
 
 def _hex(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import resource
 from typing import Final
 
@@ -14,15 +13,6 @@ _OPEN_FILES: Final = 65_536
 # glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: what is smaller than the first comes from what was freed before, of
 # which as much as the second may lie idle.
 _MALLOC: Final = {-3: 4 << 20, -1: 16 << 20}
-
-
-def take_memory_in_one_place() -> None:
-    """Have Arrow take its memory from the C library, as all else does; to be called before Arrow is imported.
-
-    Its own allocator keeps much of what many small tables over hours were made in, and reading and writing Parquet use
-    it whatever pool they are given. A choice of the user's, in Arrow's own ``ARROW_DEFAULT_MEMORY_POOL``, stays.
-    """
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def keep_what_is_freed() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.download.machine import take_memory_in_one_place
 from components.download.parameters import Parameters
+from fec.memory import take_memory_in_one_place
 
 __all__ = ["Parameters", "run"]
 

@@ -9,6 +9,7 @@ from typing import Any
 from components.plan.parameters import Parameters
 from fec import identity, layout
 from fec.done import finished
+from fec.memory import take_memory_in_one_place
 from fec.progress import event
 from fec.storage import Storage, open_storage
 
@@ -21,6 +22,7 @@ def run(parameters: Parameters) -> list[str]:
     Raises ConfigurationError for parameters out of range, a root that cannot be written, or annotations that
     cannot be read or are no FEC CSV.
     """
+    take_memory_in_one_place()
     from fec import annotations_source
 
     directory = layout.plan_dir(parameters.split)

@@ -5,23 +5,27 @@ from __future__ import annotations
 import gc
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
+from components.plan import planned
 from components.plan.inventory import Inventory, trial_size
 from components.plan.parameters import Parameters
 from components.plan.partition import partition, shards_per_host
 from components.plan.stored import stored_elsewhere, stored_table
 from fec import annotations_source, identity, layout, tables
 from fec.annotation_blocks import read_blocks
+from fec.annotation_faces import Faces
 from fec.annotation_trust import Tally
 from fec.annotations import printable
 from fec.done import Done, write_done
 from fec.errors import ConfigurationError
-from fec.hosts import INVALID
+from fec.hosts import INVALID, host_key
+from fec.rows import PlannedFace, PlannedImage, PlannedTriplet
 from fec.segments import seal_unfinished
 from fec.storage import Storage
 
@@ -31,45 +35,38 @@ LARGEST_HOSTS: Final = 20
 def make_plan(storage: Storage, parameters: Parameters, settings: Mapping[str, Any], fingerprint: str) -> None:
     """Write ``plan/<split>/``; ``settings`` is what the ``fingerprint`` covers of the parameters."""
     tally = Tally()
-    with _no_collection():
-        inventory = Inventory(
-            read_blocks(parameters.annotations, parameters.split, max_malformed=parameters.max_malformed, tally=tally)
-        )
-    inventory.keep_first(trial_size(len(inventory), parameters.max_shards, parameters.num_shards))
+    inventory = _inventory(parameters, tally)
     width = shards_per_host(parameters.shards, parameters.requests_per_second, parameters.task_requests_per_second)
-    image_ids, host_keys, face_ids = inventory.image_ids(), inventory.host_keys(), inventory.face_ids()
+    host_keys = [host_key(url) for url in inventory.urls_in_turn()]
     if set(host_keys) == {INVALID}:
         source = annotations_source.shown(parameters.annotations)
         raise ConfigurationError(
             f"annotations {source}: none of its {len(host_keys):,} images has an http or https URL; the first is "
-            f"{printable(inventory.urls[0])!r}"
+            f"{printable(inventory.urls[0].as_py())!r}"
         )
+    image_ids = [identity.image_id(url) for url in inventory.urls_in_turn()]
     shard_of = partition(zip(image_ids, host_keys, strict=True), parameters.shards, width)
+    shards = np.array([shard_of[image] for image in image_ids], np.int32)
+    names, consensuses = planned.names_of(inventory, image_ids), inventory.consensuses(parameters.agreement)
     directory = layout.plan_dir(parameters.split)
 
-    # One at a time: each weighs as much as all that was read.
-    def write(name: str, table_of: Callable[[], pa.Table]) -> tuple[str, int]:
-        """The digest of the table that was written, and how many triplets of it have no consensus."""
-        table = table_of()
-        digest = tables.write_table(storage, f"{directory}/{name}.parquet", table)
-        without = table["odd_one_out"].null_count if name == "triplets" else 0
-        del table
-        tables.release_memory()
-        return digest, without
+    def write(name: str, row: type[Any], groups: Iterator[pa.Table]) -> str:
+        return tables.write_row_groups(storage, f"{directory}/{name}.parquet", row, groups)
 
-    images, _ = write("images", lambda: inventory.images_table(image_ids, host_keys, shard_of))
-    faces, _ = write("faces", lambda: inventory.faces_table(image_ids, face_ids, shard_of))
-    triplets, without_consensus = write("triplets", lambda: inventory.triplets_table(face_ids, parameters.agreement))
-
+    digests = {
+        "images": write("images", PlannedImage, planned.images(inventory, names, host_keys, shards)),
+        "faces": write("faces", PlannedFace, planned.faces(inventory, names, shards)),
+        "triplets": write("triplets", PlannedTriplet, planned.triplets(inventory, names, consensuses)),
+    }
     counts = {
         "shards": parameters.shards,
         "rows": tally.rows,
         "malformed": tally.malformed,
         "clipped_boxes": tally.clipped_boxes,
         "triplets": len(inventory),
-        "triplets_with_consensus": len(inventory) - without_consensus,
+        "triplets_with_consensus": int(np.count_nonzero(consensuses)),
         "images": len(image_ids),
-        "faces": len(face_ids),
+        "faces": len(inventory.image_of),
         "hosts": len(set(host_keys)),
     }
     details = {"num_shards": parameters.shards, "shards_per_host": width}
@@ -82,8 +79,19 @@ def make_plan(storage: Storage, parameters: Parameters, settings: Mapping[str, A
     }
     storage.write(f"{directory}/plan.json", (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
     _note_stored(storage, parameters.split, shard_of)
-    digest = identity.fingerprint({"images": images, "faces": faces, "triplets": triplets})
-    write_done(storage, directory, Done("plan", fingerprint, digest, counts, details))
+    write_done(storage, directory, Done("plan", fingerprint, identity.fingerprint(digests), counts, details))
+
+
+def _inventory(parameters: Parameters, tally: Tally) -> Inventory:
+    """What is read of the annotations, for a trial of the first of them."""
+    faces = Faces()
+    blocks = read_blocks(
+        parameters.annotations, parameters.split, faces, max_malformed=parameters.max_malformed, tally=tally
+    )
+    with _no_collection():
+        inventory = Inventory(blocks, faces)
+    inventory.keep_first(trial_size(len(inventory), parameters.max_shards, parameters.num_shards))
+    return inventory
 
 
 @contextmanager

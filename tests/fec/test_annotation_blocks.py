@@ -7,6 +7,7 @@ import pytest
 
 from fec import annotation_blocks
 from fec.annotation_blocks import Block, blocks_of
+from fec.annotation_faces import Faces
 from fec.annotation_trust import Malformed
 from fec.annotations import MAX_LINE_BYTES, Triplet, TripletType, read_rows
 
@@ -50,13 +51,15 @@ ODD = {
 }
 
 
-def rows_of_block(block: Block) -> list[Triplet]:
+def rows_of_block(block: Block, faces: Faces) -> list[Triplet]:
     found, at = [], 0
+    named = list(faces.urls)
     for number, (line, kind, raters) in enumerate(zip(block.lines, block.types, block.raters, strict=True)):
         three, said = slice(3 * number, 3 * number + 3), slice(at, at + raters)
         a, b, c = block.faces[three]
         votes, names = tuple(block.votes[said]), tuple(block.annotators[said])
-        urls, boxes = (a.url, b.url, c.url), (a.box, b.box, c.box)
+        urls = named[faces.image_of[a]], named[faces.image_of[b]], named[faces.image_of[c]]
+        boxes = faces.box(a), faces.box(b), faces.box(c)
         found.append(Triplet(line, urls, boxes, TripletType(kind), votes, names))
         at += raters
     assert (at, at) == (len(block.votes), len(block.annotators))
@@ -67,8 +70,9 @@ def read(content: bytes) -> tuple[list[Triplet | Malformed], int]:
     """The rows, and how many boxes were cut."""
     rows: list[Triplet | Malformed] = []
     clipped = 0
-    for found in blocks_of(io.BytesIO(content)):
-        rows += [found] if isinstance(found, Malformed) else rows_of_block(found)
+    faces = Faces()
+    for found in blocks_of(io.BytesIO(content), faces):
+        rows += [found] if isinstance(found, Malformed) else rows_of_block(found, faces)
         clipped += 0 if isinstance(found, Malformed) else found.clipped
     return rows, clipped
 
@@ -95,7 +99,7 @@ def test_bytes_that_are_no_text() -> None:
 
 
 def test_published_rows_come_many_at_a_time() -> None:
-    (block,) = blocks_of(io.BytesIO(("\n".join(ROWS) + "\n").encode()))
+    (block,) = blocks_of(io.BytesIO(("\n".join(ROWS) + "\n").encode()), Faces())
     assert isinstance(block, Block)
     assert block.rows == len(ROWS)
 
@@ -117,7 +121,20 @@ def test_there_is_no_edge_of_minus_zero() -> None:
     assert "-" not in repr(found.boxes)
 
 
-def test_a_face_is_one_object_however_it_is_written() -> None:
+def test_a_face_has_one_number_however_it_is_written() -> None:
     content = "\n".join([ROWS[1], ROWS[1].replace(",0.9,", ",0.90,"), f" {ROWS[1]}"]).encode()
-    faces = [face for block in blocks_of(io.BytesIO(content)) if isinstance(block, Block) for face in block.faces]
-    assert len(set(faces)) == 3
+    known = Faces()
+    blocks = [block for block in blocks_of(io.BytesIO(content), known) if isinstance(block, Block)]
+    assert [face for block in blocks for face in block.faces] == 3 * [0, 1, 2]
+    assert (len(known), len(known.urls)) == (3, 3)
+
+
+@pytest.mark.parametrize("odd", ["a face twice", "a box that is none", "a vote that is none", "no quotes"])
+def test_faces_that_no_triplet_uses_are_not_known(odd: str) -> None:
+    strange = ODD[odd].replace("/é1.jpg", "/x.jpg").replace("/é2.jpg", "/y.jpg").replace("/é3.jpg", "/z.jpg")
+    known = Faces()
+    blocks = list(blocks_of(io.BytesIO("\n".join([ROWS[0], strange, *ROWS[4:]]).encode()), known))
+    used = [face for block in blocks if isinstance(block, Block) for face in block.faces]
+    assert len(set(used)) == len(known)
+    assert list(dict.fromkeys(used)) == list(range(len(known)))
+    assert list(known.urls.values()) == list(range(len(known.urls))) == sorted(set(known.image_of))

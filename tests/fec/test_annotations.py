@@ -21,6 +21,7 @@ import fec.annotations as reader
 from components.plan.parameters import Parameters
 from fec import annotations_source
 from fec.annotation_blocks import read_blocks
+from fec.annotation_faces import Faces
 from fec.annotation_trust import Malformed, Tally
 from fec.annotations import Triplet, TripletType, consensus, parse_row, read_rows
 from fec.boxes import Box
@@ -48,7 +49,7 @@ def parsed(text: str) -> list[Triplet | Malformed]:
 
 def lines_read(source: str, split: str, **how: Any) -> Iterator[int]:
     """The line of each triplet of a file."""
-    for block in read_blocks(source, split, **how):
+    for block in read_blocks(source, split, Faces(), **how):
         yield from block.lines
 
 
@@ -457,8 +458,9 @@ def test_an_object_is_looked_at_without_being_read(scheme: str) -> None:
 def test_annotations_are_read_from_an_object_store(scheme: str, tmp_path: Path) -> None:
     storage = open_storage(f"{scheme}://{BUCKET}/annotations")
     storage.write("fec.zip", Path(zipped(tmp_path / "a.zip", train=ROW)).read_bytes())
-    (block,) = read_blocks(f"{scheme}://{BUCKET}/annotations/fec.zip", "train")
-    assert tuple((face.url, face.box) for face in block.faces) == tuple(zip(PARSED.urls, PARSED.boxes, strict=True))
+    faces = Faces()
+    (block,) = read_blocks(f"{scheme}://{BUCKET}/annotations/fec.zip", "train", faces)
+    assert (tuple(faces.urls), tuple(map(faces.box, block.faces))) == (PARSED.urls, PARSED.boxes)
     assert tuple(block.votes) == PARSED.votes
     with pytest.raises(ConfigurationError, match="no such object"):
         list(lines_read(f"{scheme}://{BUCKET}/annotations/none.zip", "train"))

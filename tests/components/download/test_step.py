@@ -494,22 +494,6 @@ def test_memory_does_not_grow_with_what_is_fetched(site: Site, tmp_path: Path) -
     assert peaks[1] - peaks[0] < 150
 
 
-def test_arrow_takes_its_memory_where_all_else_does(tmp_path: Path) -> None:
-    script = (
-        "import runpy, sys\n"
-        "sys.argv = sys.argv[1:]\n"
-        "try: runpy.run_module(sys.argv[0], run_name='__main__')\n"
-        "except SystemExit: pass\n"
-        "import pyarrow.parquet\n"
-        "print(pyarrow.default_memory_pool().backend_name)"
-    )
-    _, *arguments = command(parameters(tmp_path))  # there is no plan: it ends at once
-    result = subprocess.run(
-        [sys.executable, "-c", script, *arguments[1:]], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert result.stdout.splitlines()[-1] == "system"
-
-
 def test_a_remote_root_has_what_was_fetched_before_the_end(
     site: Site, monkeypatch: pytest.MonkeyPatch, use_google: None, tmp_path: Path
 ) -> None:
