@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from fec.errors import ConfigurationError
-from fec.records import TRIPLET_CODE, TYPE, SpoiledRecord, decode_example, encode_example, read_frames
+from fec.records import TRIPLET_CODE, TYPE, Readable, SpoiledRecord, decode_example, encode_example, read_frames
 
 FACE_ID: Final = "id"
 IMAGE: Final = "image"
@@ -96,21 +96,31 @@ def read_triplets(
     """
     held: dict[str, _Held] = {}
     for faces, triplets in files:
-        for payload in read_frames(faces):
-            face = decode_example(payload)
+        for face in map(decode_example, read_frames(faces)):
             held[_texts(face, FACE_ID)[0]] = _Held(_bytes(face, IMAGE)[0], _numbers(face, USES)[0])
         if max_faces is not None and len(held) > max_faces:
             raise ConfigurationError(
                 f"{len(held):,} faces have to be held at a time, more than the {max_faces:,} allowed; allow as many as "
                 "the markers of the files say (faces_held)"
             )
-        for payload in read_frames(triplets):
-            example = decode_example(payload)
-            a, b, c = _texts(example, FACE_IDS)
-            first, second, third = _numbers(example, VOTES)
-            (odd,), (kind,) = _numbers(example, TRIPLET_CODE), _numbers(example, TYPE)
-            images = (_used(held, a), _used(held, b), _used(held, c))
-            yield IdTripletExample((a, b, c), odd, kind, (first, second, third)), images
+        for triplet in read_id_triplets(triplets):
+            a, b, c = triplet.face_ids
+            yield triplet, (_used(held, a), _used(held, b), _used(held, c))
+
+
+def read_faces(file: Readable) -> Iterator[tuple[str, bytes]]:
+    """The id and the JPEG of every face of a file of faces; SpoiledRecord or ValueError for what is none."""
+    for face in map(decode_example, read_frames(file)):
+        yield _texts(face, FACE_ID)[0], _bytes(face, IMAGE)[0]
+
+
+def read_id_triplets(file: Readable) -> Iterator[IdTripletExample]:
+    """Every triplet of a file of triplets that name their faces; SpoiledRecord or ValueError for what is none."""
+    for example in map(decode_example, read_frames(file)):
+        a, b, c = _texts(example, FACE_IDS)
+        first, second, third = _numbers(example, VOTES)
+        (odd,), (kind,) = _numbers(example, TRIPLET_CODE), _numbers(example, TYPE)
+        yield IdTripletExample((a, b, c), odd, kind, (first, second, third))
 
 
 def _used(held: dict[str, _Held], face_id: str) -> bytes:

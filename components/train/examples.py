@@ -1,29 +1,44 @@
-"""The records in memory: each face once, as JPEG, and the triplets as places in the list of faces.
+"""The records: each face once, in a file, and in memory the triplets as places in the list of faces.
 
-A face is in about ten triplets of FEC, so that half a million triplets of 64 pixels are 0.4 GB here and 3.5 GB on disk.
+A face is in about ten triplets of FEC, so that of half a million triplets of 64 pixels 0.4 GB are faces, and 3.5 GB
+are records in which each triplet holds its own. Order of triplets and faces is the same, whichever layout is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fec import records
+from components.train.face_file import FaceFile, Jpegs
+from fec import layout, tables
 from fec.errors import RunFailed
+from fec.face_records import read_faces, read_id_triplets
+from fec.layout import TRAIN
 from fec.progress import track
 from fec.record_files import RecordFiles
+from fec.records import SpoiledRecord, TripletReader, read_frames
+from fec.rows import FACE_COLUMNS
 from fec.storage import Storage
+
+_COLUMNS: Final = (*FACE_COLUMNS, "odd_one_out", "type", "votes")
+_SPOILED: Final = (SpoiledRecord, ValueError, KeyError, IndexError, TypeError, OverflowError)
 
 
 @dataclass(frozen=True)
 class Examples:
-    """``jpegs`` and ``face_ids`` of the faces; of the n triplets: ``faces`` int32 [n, 3] (places in those), ``labels``
-    int32 [n, 5]: the odd one out and the type, both 1..3, and how many votes named a, b and c."""
+    """``jpegs`` and ``face_ids`` of the faces, in the order in which the triplets name them; of the n triplets, in
+    the order of collect: ``faces`` int32 [n, 3] (places in those), ``labels`` int32 [n, 5]: the odd one out and the
+    type, both 1..3, and how many votes named a, b and c."""
 
-    jpegs: Sequence[bytes]
+    jpegs: Jpegs
     face_ids: Sequence[str]
     faces: NDArray[np.int32]
     labels: NDArray[np.int32]
@@ -32,32 +47,139 @@ class Examples:
         return len(self.labels)
 
 
-def read_examples(storage: Storage, files: RecordFiles) -> Examples:
-    """All triplets of ``files``, in order; RunFailed, naming the file, if one is spoiled."""
+def read_examples(storage: Storage, files: RecordFiles, folder: Path | None = None) -> Examples:
+    """All triplets of ``files``, their faces kept in a file in ``folder`` (None: where temporary files are).
+
+    Raises RunFailed, naming it, if a file is spoiled.
+    """
+    return _with_faces_apart(storage, files, folder) if files.face_paths else _with_faces_inside(storage, files, folder)
+
+
+def _with_faces_inside(storage: Storage, files: RecordFiles, folder: Path | None) -> Examples:
     places: dict[str, int] = {}
-    jpegs: list[bytes] = []
+    jpegs = FaceFile(folder)
     faces = np.zeros((files.triplets, 3), np.int32)
     labels = np.zeros((files.triplets, 5), np.int32)
     number = 0
     with track("read", files.triplets, "triplets") as progress:
         for path in files.paths:
-            try:
-                with storage.local_copy(path) as local, local.open("rb") as file:
-                    for payload in records.read_frames(file):
-                        example = records.decode_example(payload)
-                        for place, (image, face_id) in enumerate(zip(records.IMAGES, records.IMAGE_IDS, strict=True)):
-                            name = str(example[face_id][0], "utf-8")  # type: ignore[arg-type]
-                            if name not in places:
-                                places[name] = len(jpegs)
-                                jpegs.append(bytes(example[image][0]))  # type: ignore[arg-type]
-                            faces[number, place] = places[name]
-                        votes = example[records.RATING_ALL]
-                        counted = [votes.count(face) for face in (1, 2, 3)]  # type: ignore[arg-type]
-                        labels[number] = [example[records.TRIPLET_CODE][0], example[records.TYPE][0], *counted]
-                        number += 1
-                        progress.advance()
-            except (records.SpoiledRecord, ValueError, KeyError, IndexError, TypeError) as error:
-                raise RunFailed(f"{path}: {error}; delete it and run the datagen step again") from None
+            with _opened(storage, path) as file:
+                for example in map(TripletReader, read_frames(file)):
+                    for place, name in enumerate(example.face_ids()):
+                        if name not in places:
+                            places[name] = len(jpegs)
+                            jpegs.append(_there(example.image(place), name))
+                        faces[number, place] = places[name]
+                    votes = example.votes()
+                    counted = [votes.count(face) for face in (1, 2, 3)]
+                    labels[number] = [example.odd_one_out(), example.type(), *counted]
+                    number += 1
+                    progress.advance()
+    _all_there(number, files)
+    return Examples(jpegs, list(places), faces, labels)
+
+
+def _with_faces_apart(storage: Storage, files: RecordFiles, folder: Path | None) -> Examples:
+    """In these files triplets stand in an order of their own; what they are, and in which order, collect says too."""
+    places: dict[str, int] = {}
+    jpegs = FaceFile(folder)
+    of_records = np.zeros(files.triplets, np.int64)
+    number = 0
+    with track("read", files.triplets, "triplets") as progress:
+        for faces_path, path in zip(files.face_paths, files.paths, strict=True):
+            with _opened(storage, faces_path) as file:
+                for name, jpeg in read_faces(file):
+                    places[name] = len(jpegs)
+                    jpegs.append(jpeg)
+            with _opened(storage, path) as file:
+                for triplet in read_id_triplets(file):
+                    named = (_known(places, name) for name in triplet.face_ids)
+                    of_records[number] = hash((*named, triplet.odd_one_out, triplet.type, *triplet.votes))
+                    number += 1
+                    progress.advance()
+    _all_there(number, files)
+    rows = _collected(storage, list(places), files.triplets)
+    of_collect = np.fromiter((hash(tuple(row)) for part in _parts(rows) for row in part.tolist()), np.int64, len(rows))
+    of_records.sort()
+    of_collect.sort()
+    if len(places) != len(jpegs) or not np.array_equal(of_records, of_collect):
+        raise RunFailed(
+            f"the triplets of {files.paths[0]} and the others are not those of {layout.collect_dir(TRAIN)}/"
+            "triplets.parquet; delete them and run the datagen step again"
+        )
+    used = _first_named(rows[:, :3], len(jpegs))
+    place_of = np.empty(len(jpegs), np.int32)
+    place_of[used] = np.arange(len(used), dtype=np.int32)
+    names = list(places)
+    jpegs.renumber(used.tolist())
+    return Examples(jpegs, [names[face] for face in used], place_of[rows[:, :3]], rows[:, 3:].copy())
+
+
+def _collected(storage: Storage, face_ids: Sequence[str], triplets: int) -> NDArray[np.int32]:
+    """What collect says of each triplet, int32 [n, 8]: the numbers of its faces in ``face_ids``, and its labels.
+
+    A face that is not among them has the number -1.
+    """
+    path = f"{layout.collect_dir(TRAIN)}/triplets.parquet"
+    known = pa.array(face_ids, pa.string())
+    rows = np.zeros((triplets, 8), np.int32)
+    number = 0
+    try:
+        for batch in tables.read_batches(storage, path, _COLUMNS):
+            part = rows[number : number + len(batch)]
+            if len(part) < len(batch):
+                raise RunFailed(f"{path} holds more triplets than the records: run the datagen step again")
+            for place, name in enumerate(FACE_COLUMNS):
+                part[:, place] = pc.index_in(batch[name], value_set=known).fill_null(-1).to_numpy()
+            part[:, 3], part[:, 4] = batch["odd_one_out"].to_numpy(), batch["type"].to_numpy()
+            lengths = pc.list_value_length(batch["votes"]).to_numpy()
+            votes, of = batch["votes"].flatten().to_numpy(), np.repeat(np.arange(len(batch)), lengths)
+            for face in (1, 2, 3):
+                part[:, 4 + face] = np.bincount(of[votes == face], minlength=len(batch))
+            number += len(batch)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunFailed(
+            f"{path} cannot be read ({type(error).__name__}), which says in which order the triplets are: run the "
+            "collect step again"
+        ) from None
+    return rows
+
+
+def _parts(rows: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
+    return (rows[start : start + tables.ROW_GROUP] for start in range(0, len(rows), tables.ROW_GROUP))
+
+
+def _first_named(faces: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """Those of ``count`` faces that triplets have, int32 [n, 3], in the order in which these name them."""
+    named = faces.ravel()
+    first = np.full(count, len(named))
+    # Of several values for one place the last is kept.
+    first[named[::-1]] = np.arange(len(named) - 1, -1, -1)
+    return np.argsort(first, kind="stable")[: np.count_nonzero(first < len(named))]
+
+
+@contextmanager
+def _opened(storage: Storage, path: str) -> Iterator[BinaryIO]:
+    """The record file; RunFailed that names it if what is read in the context is spoiled."""
+    try:
+        with storage.local_copy(path) as local, local.open("rb") as file:
+            yield file
+    except _SPOILED as error:
+        raise RunFailed(f"{path}: {error}; delete it and run the datagen step again") from None
+
+
+def _there(jpeg: bytes, name: str) -> bytes:
+    if not jpeg:
+        raise ValueError(f"a triplet without its face {name}")
+    return jpeg
+
+
+def _known(places: Mapping[str, int], name: str) -> int:
+    if name not in places:
+        raise ValueError(f"a triplet names the face {name!r}, which no file of faces up to it holds")
+    return places[name]
+
+
+def _all_there(number: int, files: RecordFiles) -> None:
     if number != files.triplets:
         raise RunFailed(f"the records hold {number:,} triplets, not the {files.triplets:,} of their markers")
-    return Examples(jpegs, list(places), faces, labels)

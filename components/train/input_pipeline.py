@@ -1,9 +1,11 @@
-"""From examples in memory to batches: the same for the same seed and step, whether or not training was interrupted."""
+"""From examples to batches: the same for the same seed and step, whether or not training was interrupted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator
 from itertools import islice
+from mmap import mmap
 from typing import Any, Final
 
 import numpy as np
@@ -13,13 +15,14 @@ from numpy.typing import NDArray
 from components.train.augmentation import augmented, strength_at
 from components.train.devices import ALONE, Devices, Hosts
 from components.train.examples import Examples
+from components.train.face_file import Jpegs
 from components.train.parameters import JAX
 from components.train.sharing import shared_batches
 from fec.errors import RunFailed
 
-# Faces are decoded once and for all if their pixels take no more than this, else whenever they are used.
+# Faces are decoded once and for all if their pixels take no more than this, else read and decoded when they are used.
 DECODED_BYTES: Final = 1 << 30
-_DECODED_AT_A_TIME: Final = 1024
+_AT_A_TIME: Final = 1024
 
 
 class Faces:
@@ -28,32 +31,52 @@ class Faces:
     Raises RunFailed for a face that is no JPEG of that size, as far as they are decoded at once.
     """
 
-    def __init__(self, jpegs: Sequence[bytes], image_size: int, decoded_bytes: int = DECODED_BYTES) -> None:
-        self._size = image_size
-        self._jpegs = self._pixels = None
-        if len(jpegs) * image_size * image_size * 3 > decoded_bytes:
-            self._jpegs = tf.constant(list(jpegs))
-            return
-        source = tf.data.Dataset.from_tensor_slices(list(jpegs))
-        parts = source.map(self._decoded, num_parallel_calls=tf.data.AUTOTUNE).batch(_DECODED_AT_A_TIME)
-        try:
-            self._pixels = tf.constant(np.concatenate([part.numpy() for part in parts]))
-        except (tf.errors.InvalidArgumentError, ValueError):
-            raise RunFailed(
-                f"the records of train hold a face that is no JPEG of {image_size} pixels; run the datagen step again"
-            ) from None
+    def __init__(self, jpegs: Jpegs, image_size: int, decoded_bytes: int = DECODED_BYTES) -> None:
+        self._size, self._jpegs, self._pixels = image_size, jpegs, None
+        if len(jpegs) * image_size * image_size * 3 <= decoded_bytes:
+            self._pixels = self._all_decoded()
 
     def __getitem__(self, numbers: Any) -> Any:
         """The faces of these ``numbers`` [n], float 0..255 [n, size, size, 3]."""
         if self._pixels is not None:
             return tf.cast(tf.gather(self._pixels, numbers), tf.float32)
+        jpegs = tf.ensure_shape(tf.numpy_function(self._read, [numbers], tf.string), [None])
         spec = tf.TensorSpec([self._size, self._size, 3], tf.uint8)
-        return tf.cast(tf.map_fn(self._decoded, tf.gather(self._jpegs, numbers), fn_output_signature=spec), tf.float32)
+        decoded = tf.map_fn(self._decoded, jpegs, fn_output_signature=spec)
+        return tf.ensure_shape(tf.cast(decoded, tf.float32), [*numbers.shape, self._size, self._size, 3])
+
+    def _read(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        return np.array([self._jpegs[number] for number in numbers.tolist()], object)
 
     def _decoded(self, jpeg: Any) -> Any:
         # TensorFlow's default is a quicker inverse DCT that is a grey level off what every other decoder gives.
         pixels = tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
         return tf.ensure_shape(pixels, [self._size, self._size, 3])
+
+    def _all_decoded(self) -> Any:
+        """The pixels of all faces, uint8 [n, size, size, 3]."""
+        shape = (len(self._jpegs), self._size, self._size, 3)
+        # Whole pages of their own: TensorFlow takes them as they are, where of other arrays it makes a copy or two.
+        pixels = np.frombuffer(mmap(-1, math.prod(shape)), np.uint8).reshape(shape)
+        number = 0
+        try:
+            for part in self._in_parts().map(self._decoded, num_parallel_calls=tf.data.AUTOTUNE).batch(_AT_A_TIME):
+                pixels[number : number + len(part)] = part.numpy()
+                number += len(part)
+        except (tf.errors.InvalidArgumentError, ValueError):
+            raise RunFailed(
+                f"the records of train hold a face that is no JPEG of {self._size} pixels; run the datagen step again"
+            ) from None
+        return tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
+
+    def _in_parts(self) -> Any:
+        """A data set of all JPEGs, in order."""
+
+        def parts() -> Iterator[NDArray[Any]]:
+            for start in range(0, len(self._jpegs), _AT_A_TIME):
+                yield self._read(np.arange(start, min(start + _AT_A_TIME, len(self._jpegs))))
+
+        return tf.data.Dataset.from_generator(parts, output_signature=tf.TensorSpec([None], tf.string)).unbatch()
 
 
 def batches(

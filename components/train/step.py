@@ -12,7 +12,7 @@ from fec import identity, layout
 from fec.done import finished
 from fec.errors import ConfigurationError
 from fec.layout import TRAIN
-from fec.record_files import record_files
+from fec.record_files import record_files_of_any_layout
 from fec.storage import open_storage
 
 __all__ = ["Parameters", "run"]
@@ -36,7 +36,7 @@ def run(parameters: Parameters) -> str:
     """
     p = parameters
     storage = open_storage(p.root)
-    records = record_files(storage, TRAIN)
+    records = record_files_of_any_layout(storage, TRAIN)
     _check_network(p, records.image_size)
     _check_batches(p)
     with fetched_preset(p.backbone) if is_preset(p.backbone) else fetched(p.backbone_weights) as weights:

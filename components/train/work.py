@@ -58,13 +58,14 @@ def train(
     tf.config.experimental.enable_op_determinism()
     on = devices(p)
     event("devices", f"training runs on {on}")
-    examples = read_examples(storage, records)
+    directory = layout.model_dir(run)
+    event("records", _read(records))
+    examples = read_examples(storage, records, storage.workspace(directory))
     parts = _parts(storage, p, examples)
     trained = examples.faces[parts.train]
     seen = len(np.unique(trained))
     chosen = choose(p, len(trained), seen, records.image_size, accelerated=on.accelerated)
     event("chosen", _said(p, chosen, parts))
-    directory = layout.model_dir(run)
     # Choices depend on the devices: what was begun with others is not gone on with.
     precision = _precision(p, on)
     begun = identity.fingerprint({"training": fingerprint, "chosen": asdict(chosen), "precision": precision})
@@ -124,6 +125,13 @@ def _fed(
     return over_devices(
         lambda hosts: batches(examples, faces, rows, chosen.augmentation, p.seed, first_step, hosts, rise=rise), on
     )
+
+
+def _read(records: RecordFiles) -> str:
+    """Which of the layouts of datagen is read."""
+    if not records.face_paths:
+        return "reads records whose triplets hold their faces"
+    return "reads each face once, and triplets that name their faces"
 
 
 def _told(state: TrainingState, parts: Parts) -> str:

@@ -61,7 +61,7 @@ def test_without_augmentation_a_batch_is_what_was_written(records_of_600: Path) 
 
 
 def test_faces_too_many_to_decode_at_once_are_the_same(records_of_600: Path) -> None:
-    jpegs = read(records_of_600).jpegs[:9]
+    jpegs = list(read(records_of_600).jpegs)[:9]
     at_once, when_used = Faces(jpegs, SIZE), Faces(jpegs, SIZE, decoded_bytes=0)
     assert np.array_equal(at_once[np.arange(9)].numpy(), when_used[np.arange(9)].numpy())
 
