@@ -44,6 +44,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def mirrored_model(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stored network that averages what that of ``root`` gives of a face and of its mirror image."""
+    import keras
+
+    from components.train.models import mirrored
+
+    path = tmp_path_factory.mktemp("mirrored") / "model.keras"
+    mirrored(keras.saving.load_model(root / layout.model_dir(RUN) / "model.keras"), SIZE).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def embedder(root: Path) -> Embedder:
     return load_embedder(root)
 

@@ -16,7 +16,7 @@ from fec.storage import open_storage
 from pipelines.cli import parser
 from pipelines.demo.photographs import portrait
 from pipelines.embedding import neighbours, sheet
-from pipelines.embedding.embedder import Embedder
+from pipelines.embedding.embedder import Embedder, prepared
 from tests.pipelines.embedding.conftest import RUN
 
 BOXES = "picture,left,right,top,bottom\n"
@@ -39,6 +39,17 @@ def test_every_face_is_printed_with_its_numbers(
         ("two.jpg", 2),
     ]
     assert np.allclose(rows[0]["embedding"], embedder.embed(photographs / "one.jpg"), atol=1e-5)
+
+
+def test_a_mirrored_model_gives_what_is_between_a_face_and_its_mirror_image(
+    mirrored_model: Path, photographs: Path, embedder: Embedder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("embed", mirrored_model, photographs / "one.jpg", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["embedding"]
+    [face] = embedder.faces(photographs / "one.jpg")
+    pixels = prepared(face.crop, embedder.card.preprocessing).astype(np.float32)
+    between = np.asarray(embedder.network(np.stack([pixels, pixels[:, ::-1]]))).sum(axis=0)
+    assert np.allclose(found, between / np.linalg.norm(between), atol=1e-5)
 
 
 def test_a_folder_becomes_a_table_in_which_what_failed_is_a_row(root: Path, photographs: Path, tmp_path: Path) -> None:

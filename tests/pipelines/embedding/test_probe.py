@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from benchmarks.drawn_faces import Regime, write_faces
 from fec.errors import ConfigurationError
 from pipelines.cli import main
-from pipelines.folders.pictures import Picture
-from pipelines.probing import Features, Probe, probes
+from pipelines.embedding.embedder import Embedder, load_embedder
+from pipelines.folders.pictures import Picture, pictures_of
+from pipelines.probing import Features, Probe, features_of, probes
 
 LABELS = ("glad", "sad", "wry")
 
@@ -88,6 +89,25 @@ def test_the_command_probes_a_run_of_a_root(root: Path, folder: Path, capsys: py
     found = json.loads(line)
     assert set(found) == {"expression, linear", "expression, 5 nearest", "who it is, linear"}
     assert found["expression, linear"]["count"] == 20
+
+
+def test_pictures_are_probed_by_what_a_mirrored_model_makes_of_them(
+    mirrored_model: Path, embedder: Embedder, folder: Path
+) -> None:
+    pictures = [picture for picture in pictures_of(folder) if picture.path.name != "S00000_9.png"][:3]
+    found = features_of(load_embedder(mirrored_model), pictures).embeddings
+    plain = features_of(embedder, pictures).embeddings
+    assert found.shape == plain.shape
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert not np.allclose(found, plain, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_command_probes_a_mirrored_model(
+    mirrored_model: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(mirrored_model, "--images", folder, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["expression, linear"]["count"] == 20
 
 
 def test_a_folder_of_another_form_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

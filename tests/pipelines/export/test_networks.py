@@ -1,14 +1,18 @@
 """A network gives the same embeddings in every form, or there is none."""
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from components.train.models import mirrored
 from fec.errors import ConfigurationError, RunFailed
 from fec.model_card import ModelCard, Preprocessing
+from pipelines.cli import parser
 from pipelines.commands import export
 from pipelines.embedding.embedder import Embedder
 from pipelines.export import datasets, networks
@@ -44,6 +48,22 @@ def test_every_form_gives_the_embeddings_of_the_model(embedder: Embedder, tmp_pa
     assert path.exists()
     assert apart <= TOLERANCE
     assert ModelCard.parse((tmp_path / "model.json").read_bytes()) == embedder.card
+
+
+@pytest.mark.parametrize("name", NETWORK_FORMATS)
+def test_every_form_of_a_mirrored_network_gives_its_embeddings(embedder: Embedder, tmp_path: Path, name: str) -> None:
+    """As the command makes it of the stored network, which Keras puts together anew."""
+    network = mirrored(embedder.network, SIZE)
+    network.save(tmp_path / "model.keras")
+    given: Sequence[str] = ["export", str(tmp_path / "model.keras"), "--to", name, "-o", str(tmp_path / "out")]
+    options = parser(["export"]).parse_args(given)
+    assert options.run(options) == 0
+    form = NETWORK_FORMATS[name]
+    faces = np.random.default_rng(1).uniform(0, 255, (3, SIZE, SIZE, 3)).astype(np.float32)
+    wanted = np.asarray(network(faces))
+    assert not np.allclose(wanted, np.asarray(embedder.network(faces)), atol=0.01)
+    for pictures in (faces, np.ascontiguousarray(faces[:, :, ::-1])):
+        assert np.allclose(form.run(tmp_path / "out" / form.file, form.given(pictures)), wanted, atol=TOLERANCE)
 
 
 def test_a_form_that_does_not_agree_is_not_kept(
