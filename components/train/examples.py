@@ -6,6 +6,7 @@ are records in which each triplet holds its own. Order of triplets and faces is 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from fec.rows import FACE_COLUMNS
 from fec.storage import Storage
 
 _COLUMNS: Final = (*FACE_COLUMNS, "odd_one_out", "type", "votes")
+# Rows that are Python objects at a time.
+_ROWS: Final = 8_192
 _SPOILED: Final = (SpoiledRecord, ValueError, KeyError, IndexError, TypeError, OverflowError)
 
 
@@ -93,69 +96,71 @@ def _with_faces_apart(storage: Storage, files: RecordFiles, folder: Path | None)
                     jpegs.append(jpeg)
             with _opened(storage, path) as file:
                 for triplet in read_id_triplets(file):
-                    named = (_known(places, name) for name in triplet.face_ids)
-                    of_records[number] = hash((*named, triplet.odd_one_out, triplet.type, *triplet.votes))
+                    three = (_known(places, name) for name in triplet.face_ids)
+                    of_records[number] = hash((*three, triplet.odd_one_out, triplet.type, *triplet.votes))
                     number += 1
                     progress.advance()
     _all_there(number, files)
-    rows = _collected(storage, list(places), files.triplets)
-    of_collect = np.fromiter((hash(tuple(row)) for part in _parts(rows) for row in part.tolist()), np.int64, len(rows))
+    names = list(places)
+    del places
+    of_collect = np.zeros(files.triplets, np.int64)
+    faces = np.zeros((files.triplets, 3), np.int32)
+    labels = np.zeros((files.triplets, 5), np.int32)
+    place_of, used = np.full(len(names), -1, np.int32), array("i")
+    number = 0
+    for rows in _collected(storage, names):
+        here = slice(number, number + len(rows))
+        number = here.stop
+        if number > files.triplets or rows[:, :3].min() < 0:
+            raise _of_another_collection(files)
+        of_collect[here] = [hash(tuple(row)) for row in rows.tolist()]
+        named, first = np.unique(rows[:, :3], return_index=True)
+        new = named[np.argsort(first)]
+        new = new[place_of[new] < 0]
+        place_of[new] = np.arange(len(used), len(used) + len(new))
+        used.extend(new.tolist())
+        faces[here], labels[here] = place_of[rows[:, :3]], rows[:, 3:]
     of_records.sort()
     of_collect.sort()
-    if len(places) != len(jpegs) or not np.array_equal(of_records, of_collect):
-        raise RunFailed(
-            f"the triplets of {files.paths[0]} and the others are not those of {layout.collect_dir(TRAIN)}/"
-            "triplets.parquet; delete them and run the datagen step again"
-        )
-    used = _first_named(rows[:, :3], len(jpegs))
-    place_of = np.empty(len(jpegs), np.int32)
-    place_of[used] = np.arange(len(used), dtype=np.int32)
-    names = list(places)
-    jpegs.renumber(used.tolist())
-    return Examples(jpegs, [names[face] for face in used], place_of[rows[:, :3]], rows[:, 3:].copy())
+    if len(names) != len(jpegs) or not np.array_equal(of_records, of_collect):
+        raise _of_another_collection(files)
+    jpegs.renumber(used)
+    return Examples(jpegs, [names[face] for face in used], faces, labels)
 
 
-def _collected(storage: Storage, face_ids: Sequence[str], triplets: int) -> NDArray[np.int32]:
-    """What collect says of each triplet, int32 [n, 8]: the numbers of its faces in ``face_ids``, and its labels.
-
-    A face that is not among them has the number -1.
-    """
+def _collected(storage: Storage, face_ids: Sequence[str]) -> Iterator[NDArray[np.int32]]:
+    """What collect says of the triplets, some at a time, int32 [.., 8]: the numbers of a triplet's faces in
+    ``face_ids``, -1 for one that is not there, and its labels."""
     path = f"{layout.collect_dir(TRAIN)}/triplets.parquet"
     known = pa.array(face_ids, pa.string())
-    rows = np.zeros((triplets, 8), np.int32)
-    number = 0
     try:
         for batch in tables.read_batches(storage, path, _COLUMNS):
-            part = rows[number : number + len(batch)]
-            if len(part) < len(batch):
-                raise RunFailed(f"{path} holds more triplets than the records: run the datagen step again")
-            for place, name in enumerate(FACE_COLUMNS):
-                part[:, place] = pc.index_in(batch[name], value_set=known).fill_null(-1).to_numpy()
-            part[:, 3], part[:, 4] = batch["odd_one_out"].to_numpy(), batch["type"].to_numpy()
-            lengths = pc.list_value_length(batch["votes"]).to_numpy()
-            votes, of = batch["votes"].flatten().to_numpy(), np.repeat(np.arange(len(batch)), lengths)
-            for face in (1, 2, 3):
-                part[:, 4 + face] = np.bincount(of[votes == face], minlength=len(batch))
-            number += len(batch)
+            for start in range(0, len(batch), _ROWS):
+                yield _numbers(batch.slice(start, _ROWS), known)
     except (OSError, pa.ArrowInvalid) as error:
         raise RunFailed(
             f"{path} cannot be read ({type(error).__name__}), which says in which order the triplets are: run the "
             "collect step again"
         ) from None
+
+
+def _numbers(batch: pa.RecordBatch, known: pa.Array) -> NDArray[np.int32]:
+    rows = np.zeros((len(batch), 8), np.int32)
+    for place, name in enumerate(FACE_COLUMNS):
+        rows[:, place] = pc.index_in(batch[name], value_set=known).fill_null(-1).to_numpy()
+    rows[:, 3], rows[:, 4] = batch["odd_one_out"].to_numpy(), batch["type"].to_numpy()
+    lengths = pc.list_value_length(batch["votes"]).to_numpy()
+    votes, of = batch["votes"].flatten().to_numpy(), np.repeat(np.arange(len(batch)), lengths)
+    for face in (1, 2, 3):
+        rows[:, 4 + face] = np.bincount(of[votes == face], minlength=len(batch))
     return rows
 
 
-def _parts(rows: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
-    return (rows[start : start + tables.ROW_GROUP] for start in range(0, len(rows), tables.ROW_GROUP))
-
-
-def _first_named(faces: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Those of ``count`` faces that triplets have, int32 [n, 3], in the order in which these name them."""
-    named = faces.ravel()
-    first = np.full(count, len(named))
-    # Of several values for one place the last is kept.
-    first[named[::-1]] = np.arange(len(named) - 1, -1, -1)
-    return np.argsort(first, kind="stable")[: np.count_nonzero(first < len(named))]
+def _of_another_collection(files: RecordFiles) -> RunFailed:
+    return RunFailed(
+        f"the triplets of {files.paths[0]} and the others are not those of {layout.collect_dir(TRAIN)}/"
+        "triplets.parquet; delete them and run the datagen step again"
+    )
 
 
 @contextmanager
