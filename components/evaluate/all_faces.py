@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.evaluate.embedding import Embedded, examples_of, rgb_of
 from components.evaluate.report_data import photographs
 from fec.embeddings import Embeddings, write_embeddings
+from fec.faces_once import read_faces_once
 from fec.layout import EVAL, TRAIN
 from fec.progress import track
 from fec.record_files import RecordFiles
@@ -57,16 +58,24 @@ def embeddings_of(storage: Storage, files: RecordFiles, network: Any, batch_size
             found.update(zip(waiting, vectors, strict=True))
             waiting.clear()
 
+    def see(face: str, jpeg: bytes, path: str) -> None:
+        if face in known:
+            found[face] = known[face]
+        else:
+            waiting[face] = rgb_of(jpeg, files.image_size, path)
+            if len(waiting) == batch_size:
+                embed()
+
+    if files.face_paths:
+        once = read_faces_once(storage, TRAIN, files, see, "evaluate")
+        embed()
+        return {face: found[face] for face in once.face_ids}
     with track("evaluate", files.triplets, "triplets of train") as progress:
         for path in files.paths:
             for triplet, example in examples_of(storage, path):
                 for place, face in enumerate(triplet.faces):
-                    if face in known:
-                        found[face] = known[face]
-                    elif face not in found and face not in waiting:
-                        waiting[face] = rgb_of(example.image(place), files.image_size, path)
-                        if len(waiting) == batch_size:
-                            embed()
+                    if face not in found and face not in waiting:
+                        see(face, example.image(place), path)
                 progress.advance()
         embed()
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from components.evaluate.accuracy import EvalTriplet
 from fec import layout, records
 from fec.errors import RunFailed
+from fec.faces_once import FacesOnce, opened, read_faces_once
+from fec.layout import EVAL
 from fec.progress import track
 from fec.record_files import RecordFiles
 from fec.records import TripletReader
@@ -38,6 +40,15 @@ class Embedded:
     embeddings: dict[str, NDArray[Any]]
     pixels: dict[str, NDArray[np.uint8]]
     thumbnails: dict[str, bytes]
+
+    def ordered(self, triplets: list[EvalTriplet], faces: Sequence[str]) -> Embedded:
+        """The same of ``triplets``, with ``faces``, which are all there are, in that order."""
+        return Embedded(
+            triplets,
+            {face: self.embeddings[face] for face in faces},
+            {face: self.pixels[face] for face in faces},
+            {face: self.thumbnails[face] for face in faces},
+        )
 
 
 def load_network(storage: Storage, run: str) -> Any:
@@ -61,22 +72,36 @@ def embedded(storage: Storage, files: RecordFiles, network: Any, batch_size: int
             found.embeddings.update(zip(waiting, vectors, strict=True))
             waiting.clear()
 
+    def see(face: str, jpeg: bytes, path: str) -> None:
+        waiting[face] = rgb = rgb_of(jpeg, files.image_size, path)
+        small = cv2.resize(rgb, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA)
+        found.pixels[face] = small.astype(np.uint8).ravel()
+        found.thumbnails[face] = thumbnail(jpeg, rgb)
+        if len(waiting) == batch_size:
+            embed()
+
+    if files.face_paths:
+        once = read_faces_once(storage, EVAL, files, see, "evaluate")
+        embed()
+        return found.ordered(_triplets(once), once.face_ids)
     with track("evaluate", files.triplets, "triplets") as progress:
         for path in files.paths:
             for triplet, example in examples_of(storage, path):
                 found.triplets.append(triplet)
                 for place, face in enumerate(triplet.faces):
                     if face not in found.pixels:
-                        jpeg = example.image(place)
-                        waiting[face] = rgb = rgb_of(jpeg, files.image_size, path)
-                        small = cv2.resize(rgb, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA)
-                        found.pixels[face] = small.astype(np.uint8).ravel()
-                        found.thumbnails[face] = thumbnail(jpeg, rgb)
-                        if len(waiting) == batch_size:
-                            embed()
+                        see(face, example.image(place), path)
                 progress.advance()
         embed()
     return found
+
+
+def _triplets(once: FacesOnce) -> list[EvalTriplet]:
+    ids = once.face_ids
+    return [
+        EvalTriplet((ids[a], ids[b], ids[c]), odd, kind, (1,) * first + (2,) * second + (3,) * third)
+        for (a, b, c), (odd, kind, first, second, third) in zip(once.faces.tolist(), once.labels.tolist(), strict=True)
+    ]
 
 
 def thumbnail(jpeg: bytes, rgb: NDArray[np.uint8]) -> bytes:
@@ -94,18 +119,14 @@ def examples_of(storage: Storage, path: str) -> Iterator[tuple[EvalTriplet, Trip
 
     Raises RunFailed, naming the file, for one that is spoiled.
     """
-    with storage.local_copy(path) as local, local.open("rb") as file:
-        try:
-            for payload in records.read_frames(file):
-                record = TripletReader(payload)
-                triplet = EvalTriplet(record.face_ids(), record.odd_one_out(), record.type(), record.votes())
-                yield triplet, record
-        except (records.SpoiledRecord, ValueError) as error:
-            raise RunFailed(f"{path}: {error}; delete it and run the datagen step again") from None
+    with opened(storage, path) as file:
+        for payload in records.read_frames(file):
+            record = TripletReader(payload)
+            yield EvalTriplet(record.face_ids(), record.odd_one_out(), record.type(), record.votes()), record
 
 
 def rgb_of(jpeg: bytes, image_size: int, path: str) -> NDArray[np.uint8]:
-    """A record's face, uint8 [size, size, 3]."""
+    """A face of the record file at ``path``, uint8 [size, size, 3]."""
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) if jpeg else None
     if pixels is None or pixels.shape != (image_size, image_size, 3):
         raise RunFailed(

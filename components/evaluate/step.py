@@ -10,7 +10,7 @@ from fec.done import Done, finished, read_done
 from fec.errors import ConfigurationError, RunFailed
 from fec.layout import EVAL, SPLITS, TRAIN
 from fec.progress import event
-from fec.record_files import RecordFiles, record_files
+from fec.record_files import RecordFiles, record_files_of_any_layout
 from fec.storage import Storage, open_storage
 
 __all__ = ["Parameters", "run"]
@@ -26,7 +26,7 @@ def run(parameters: Parameters) -> str:
     trained = read_done(storage, layout.model_dir(parameters.run))
     if trained is None:
         raise ConfigurationError(f"run {parameters.run!r}: {storage.root} has no finished training of that name")
-    records = record_files(storage, EVAL)
+    records = record_files_of_any_layout(storage, EVAL)
     if records.image_size != (wanted := trained.details["image_size"]):
         raise RunFailed(
             f"the records of eval hold faces of {records.image_size} pixels, but run {parameters.run!r} was trained on "
@@ -58,7 +58,7 @@ def run(parameters: Parameters) -> str:
 def _train_records(storage: Storage, image_size: int) -> RecordFiles | None:
     """The records of train, if they are all there and as the model takes them: a model may outlive them."""
     try:
-        train = record_files(storage, TRAIN)
+        train = record_files_of_any_layout(storage, TRAIN)
     except RunFailed as error:
         event("left_out", f"embeddings of eval's faces alone are stored: {error}", severity="WARNING")
         return None

@@ -139,15 +139,25 @@ def _split(storage: Storage, split: str) -> SplitStatus:
     collected = read_done(storage, layout.collect_dir(split))
     if collected is not None:
         count = collected.counts["record_shards"]
-        written = _markers(storage, range(count), lambda number: layout.record_done_dir(split, number, count))
-        finished |= {"collect": "yes", "datagen": f"{len(written):,} of {count:,} record files"}
+        written = _written(storage, split, count)
+        finished |= {"collect": "yes", "datagen": f"{written:,} of {count:,} record files"}
         funnel |= {name: collected.counts[name] for name in STAGES if name in collected.counts}
-        left += ["datagen"] if len(written) < count else []
+        left += ["datagen"] if written < count else []
     else:
         left += ["collect", "datagen"]
     lost = {f"image: {code}": images[code] for code in ImageOutcome if code != ImageOutcome.FETCHED and images[code]}
     lost |= {f"face: {code}": faces[code] for code in FaceOutcome if code != FaceOutcome.OK and faces[code]}
     return SplitStatus(finished, left, funnel, lost)
+
+
+def _written(storage: Storage, split: str, count: int) -> int:
+    """Of ``count`` record shards how many are written, in the layout of which there are more."""
+
+    def of(problem: str) -> int:
+        return len(_markers(storage, range(count), lambda n: layout.record_done_dir(split, n, count, problem)))
+
+    inside = of(layout.PROBLEM)
+    return inside if inside == count else max(inside, min(of(layout.faces_problem()), of(layout.triplets_problem())))
 
 
 def _task(record: TaskRecord) -> dict[str, Any]:

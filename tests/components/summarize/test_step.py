@@ -79,6 +79,22 @@ def test_a_finished_run_names_its_model_and_report(failed: Path) -> None:
     assert found["splits"]["train"]["funnel"]["records"] == 6
 
 
+@pytest.mark.parametrize(
+    ("problems", "shards"),
+    [
+        ((layout.faces_problem(), layout.triplets_problem()), 1),
+        ((layout.triplets_problem(),), 0),
+        ((layout.PROBLEM, layout.triplets_problem()), 1),
+    ],
+)
+def test_record_files_of_either_layout_count(failed: Path, problems: tuple[str, ...], shards: int) -> None:
+    mark(failed, "collect/train", "collect", {"triplets_ok": 7, "records": 6, "record_shards": 2})
+    for problem in problems:
+        mark(failed, layout.record_done_dir("train", 1, 2, problem), "datagen", {})
+    found = json.loads(Path(run(Parameters(root=str(failed), run="a", state="FAILED"))).read_text())
+    assert found["splits"]["train"]["finished"]["datagen"] == f"{shards} of 2 record files"
+
+
 def test_an_empty_root_has_a_summary_too(tmp_path: Path) -> None:
     found = json.loads(Path(run(Parameters(root=str(tmp_path / "new"), state="FAILED"))).read_text())
     assert found["splits"] == {

@@ -81,7 +81,7 @@ def test_either_layout_gives_the_same_model(
         models.append((root / layout.model_dir(name) / "model.keras").read_bytes())
     assert models[0] == models[1]
     said = capsys.readouterr().err
-    assert said.index("whose triplets hold their faces") < said.index("reads each face once")
+    assert said.index("reads triplets that hold their faces") < said.index("reads each face once")
 
 
 @pytest.mark.parametrize("problem", [layout.faces_problem(), layout.triplets_problem()])
@@ -94,11 +94,20 @@ def test_a_spoiled_file_is_named(apart: Path, problem: str) -> None:
         read(apart)
 
 
-def test_triplets_without_their_faces_are_told(apart: Path) -> None:
-    first, second = (apart / layout.record_file(TRAIN, number, 3, layout.faces_problem()) for number in (0, 1))
+@pytest.mark.parametrize(
+    ("problem", "source", "target", "said"),
+    [
+        (layout.faces_problem(), 0, 1, "the face .* lies there twice"),
+        (layout.triplets_problem(), 2, 0, "with a face that no file of faces up to it holds"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_named(
+    apart: Path, problem: str, source: int, target: int, said: str
+) -> None:
+    ours, other = (apart / layout.record_file(TRAIN, number, 3, problem) for number in (target, source))
     files = record_files_of_any_layout(open_storage(str(apart)), TRAIN)
-    second.write_bytes(first.read_bytes())
-    with pytest.raises(RunFailed, match=r"triplets-fec_base-train-0000\d-of-00003: a triplet names the face"):
+    ours.write_bytes(other.read_bytes())
+    with pytest.raises(RunFailed, match=f"{ours.name}: .*{said}.*; delete it and run the datagen step again"):
         read_examples(open_storage(str(apart)), files)
 
 
