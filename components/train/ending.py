@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,15 +53,50 @@ def together(hosts: Hosts) -> Iterator[None]:
         ) from None
 
 
+class _Told:
+    """Notes that SIGTERM came."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def __call__(self, *_: object) -> None:
+        self.event.set()
+
+
+@contextmanager
+def before_the_first_step() -> Iterator[Callable[[], None]]:
+    """What is given raises RunFailed, in one line, if SIGTERM came while the context lasts: to be called now and then.
+
+    An error raised when the signal comes may get lost in who is at work: TensorFlow goes on without what fails of its
+    own, and so does logging.
+    """
+
+    def heed() -> None:
+        if told.event.is_set():
+            raise RunFailed("told to stop before a step was made; nothing is lost, run again")
+
+    told = _Told()
+    with _hearing(told):
+        yield heed
+
+
 @contextmanager
 def told_to_end() -> Iterator[threading.Event]:
-    """Set by SIGTERM while the context lasts; never outside the main thread."""
-    told = threading.Event()
+    """Set by SIGTERM while the context lasts, or by one that nobody has heeded; never outside the main thread."""
+    before, told = signal.getsignal(signal.SIGTERM), _Told()
+    if isinstance(before, _Told) and before.event.is_set():
+        told.event.set()
+    with _hearing(told):
+        yield told.event
+
+
+@contextmanager
+def _hearing(told: _Told) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield told
+        yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    before = signal.signal(signal.SIGTERM, told)
     try:
-        yield told
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)

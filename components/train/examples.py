@@ -6,7 +6,7 @@ are records in which each triplet holds its own. Order of triplets and faces is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,19 +38,21 @@ class Examples:
         return len(self.labels)
 
 
-def read_examples(storage: Storage, files: RecordFiles, folder: Path | None = None) -> Examples:
+def read_examples(
+    storage: Storage, files: RecordFiles, folder: Path | None = None, heed: Callable[[], None] = lambda: None
+) -> Examples:
     """All triplets of ``files``, their faces kept in a file in ``folder`` (None: where temporary files are).
 
-    Raises RunFailed, naming it, if a file is spoiled.
+    ``heed`` is called at every face, and may raise. Raises RunFailed, naming it, if a file is spoiled.
     """
     if files.face_paths:
         event("records", "reads each face once, and triplets that name their faces")
-        return _with_faces_apart(storage, files, folder)
+        return _with_faces_apart(storage, files, folder, heed)
     event("records", "reads triplets that hold their faces")
-    return _with_faces_inside(storage, files, folder)
+    return _with_faces_inside(storage, files, folder, heed)
 
 
-def _with_faces_inside(storage: Storage, files: RecordFiles, folder: Path | None) -> Examples:
+def _with_faces_inside(storage: Storage, files: RecordFiles, folder: Path | None, heed: Callable[[], None]) -> Examples:
     places: dict[str, int] = {}
     jpegs = FaceFile(folder)
     faces = np.zeros((files.triplets, 3), np.int32)
@@ -62,6 +64,7 @@ def _with_faces_inside(storage: Storage, files: RecordFiles, folder: Path | None
                 for example in map(TripletReader, read_frames(file)):
                     for place, name in enumerate(example.face_ids()):
                         if name not in places:
+                            heed()
                             places[name] = len(jpegs)
                             jpegs.append(_there(example.image(place), name))
                         faces[number, place] = places[name]
@@ -75,9 +78,14 @@ def _with_faces_inside(storage: Storage, files: RecordFiles, folder: Path | None
     return Examples(jpegs, list(places), faces, labels)
 
 
-def _with_faces_apart(storage: Storage, files: RecordFiles, folder: Path | None) -> Examples:
+def _with_faces_apart(storage: Storage, files: RecordFiles, folder: Path | None, heed: Callable[[], None]) -> Examples:
     jpegs = FaceFile(folder)
-    found = read_faces_once(storage, TRAIN, files, lambda _, jpeg, __: jpegs.append(jpeg))
+
+    def keep(name: str, jpeg: bytes, path: str) -> None:
+        heed()
+        jpegs.append(jpeg)
+
+    found = read_faces_once(storage, TRAIN, files, keep)
     jpegs.renumber(found.read_as)
     return Examples(jpegs, found.face_ids, found.faces, found.labels)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
-import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +12,6 @@ from components.train.parameters import AUTO, BACKBONES, BFLOAT16, FLOAT32, SHAR
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -24,16 +20,17 @@ from components.train.backend import versions
 from components.train.checkpoints import Checkpoints, SpoiledCheckpoint, TrainingState
 from components.train.choice import Chosen, choose
 from components.train.devices import Devices, devices
+from components.train.ending import before_the_first_step, together
 from components.train.examples import Examples, read_examples
 from components.train.fitting import Fitting, HeldOut, compiled
 from components.train.held_out import Parts, divide, owners_of
 from components.train.input_pipeline import Faces, batches, batches_of_shared_faces, over_devices
 from components.train.models import Shape, Triplets, mirrored, network_of
 from components.train.sampling import order
+from components.train.storing import store_model
 from components.train.weights import Weights
 from fec import identity, layout, model_card
 from fec.done import Done, write_done
-from fec.errors import RunFailed
 from fec.history import History
 from fec.layout import TRAIN
 from fec.model_card import ModelCard
@@ -59,31 +56,30 @@ def train(
     on = devices(p)
     event("devices", f"training runs on {on}")
     directory = layout.model_dir(run)
-    event("records", _read(records))
-    examples = read_examples(storage, records, storage.workspace(directory))
-    parts = _parts(storage, p, examples)
-    trained = examples.faces[parts.train]
-    seen = len(np.unique(trained))
-    chosen = choose(p, len(trained), seen, records.image_size, accelerated=on.accelerated)
-    event("chosen", _said(p, chosen, parts))
-    # Choices depend on the devices: what was begun with others is not gone on with.
-    precision = _precision(p, on)
-    begun = identity.fingerprint({"training": fingerprint, "chosen": asdict(chosen), "precision": precision})
-    workspace = f"{directory}/{begun[:16]}"
-    folder = storage.workspace(workspace)
-    checkpoints = Checkpoints(storage, f"{directory}/checkpoint", begun, folder, on.hosts)
-    backbone = p.backbone or BACKBONES.get(p.model, "")
-    if weights is not None and is_preset(backbone):
-        backbone = str(weights.path)
-    shape = Shape(records.image_size, p.embedding_size, on.synchronized, backbone, precision)
-    with on.scope():
-        triplets, state = _restored(p, chosen, shape, checkpoints, weights)
-    faces = Faces(examples.jpegs, records.image_size)
-    held_out = HeldOut(examples.faces[parts.held_out], examples.labels[parts.held_out]) if len(parts.held_out) else None
-    data = _fed(p, examples, faces, parts, chosen, state.step, on)
-    logs = folder / ("logs" if not on.hosts.number else f"logs-{on.hosts.number}")
-    Fitting(triplets, state, checkpoints, p, chosen, held_out, faces).fit(data, on, logs)
+    # What comes before the first step takes minutes for a large set.
+    with together(on.hosts), before_the_first_step() as heed:
+        examples = read_examples(storage, records, storage.workspace(directory), heed)
+        parts = _parts(storage, p, examples)
+        trained = examples.faces[parts.train]
+        chosen = choose(p, len(trained), len(np.unique(trained)), records.image_size, accelerated=on.accelerated)
+        event("chosen", _said(p, chosen, parts))
+        shape = _shape(p, records, on, weights)
+        # Choices depend on the devices: what was begun with others is not gone on with.
+        begun = identity.fingerprint({"training": fingerprint, "chosen": asdict(chosen), "precision": shape.precision})
+        workspace = _workspace(storage, f"{directory}/{begun[:16]}", on)
+        folder = storage.workspace(workspace)
+        checkpoints = Checkpoints(storage, f"{directory}/checkpoint", begun, folder, on.hosts)
+        with on.scope():
+            triplets, state = _restored(p, chosen, shape, checkpoints, weights)
+        heed()
+        faces = Faces(examples.jpegs, records.image_size)
+        data = _fed(p, examples, faces, parts, chosen, state.step, on)
+        heed()
+        logs = folder / ("logs" if not on.hosts.number else f"logs-{on.hosts.number}")
+        Fitting(triplets, state, checkpoints, p, chosen, _held_out(examples, parts), faces).fit(data, on, logs)
     if on.hosts.number:
+        if not storage.local:
+            storage.remove_workspace(workspace)
         event("trained", f"trained {state.step:,} steps; the chief of the {on.hosts.count} hosts stores the network")
         return
     digest = _stored(triplets, state.history, checkpoints, folder, p, shape)
@@ -107,6 +103,24 @@ def train(
         )
 
 
+def _workspace(storage: Storage, chief_s: str, on: Devices) -> str:
+    """What is not finished: hosts that share a folder go on from what the chief has there, others fetch it."""
+    return chief_s if storage.local or not on.hosts.number else f"{chief_s}-{on.hosts.number}"
+
+
+def _shape(p: Parameters, records: RecordFiles, on: Devices, weights: Weights | None) -> Shape:
+    """What the network is made for; of a backbone that is a preset the name is the folder it was fetched to."""
+    backbone = p.backbone or BACKBONES.get(p.model, "")
+    if weights is not None and is_preset(backbone):
+        backbone = str(weights.path)
+    return Shape(records.image_size, p.embedding_size, on.synchronized, backbone, _precision(p, on))
+
+
+def _held_out(examples: Examples, parts: Parts) -> HeldOut | None:
+    rows = parts.held_out
+    return HeldOut(examples.faces[rows], examples.labels[rows]) if len(rows) else None
+
+
 def _fed(
     p: Parameters, examples: Examples, faces: Faces, parts: Parts, chosen: Chosen, first_step: int, on: Devices
 ) -> Any:
@@ -125,13 +139,6 @@ def _fed(
     return over_devices(
         lambda hosts: batches(examples, faces, rows, chosen.augmentation, p.seed, first_step, hosts, rise=rise), on
     )
-
-
-def _read(records: RecordFiles) -> str:
-    """Which of the layouts of datagen is read."""
-    if not records.face_paths:
-        return "reads records whose triplets hold their faces"
-    return "reads each face once, and triplets that name their faces"
 
 
 def _told(state: TrainingState, parts: Parts) -> str:
@@ -195,10 +202,10 @@ def _stored(
     network.set_weights(triplets.network.get_weights())
     # It shares the network's weights, whichever those are.
     stored = mirrored(network, shape.image_size) if p.mirrored else network
-    digest = _store_model(stored, folder / MODEL, shape.image_size)
+    digest = store_model(stored, folder / MODEL, shape.image_size)
     if history.best:
         network.load_weights(checkpoints.best)
-        _store_model(stored, folder / BEST, shape.image_size)
+        store_model(stored, folder / BEST, shape.image_size)
     return digest
 
 
@@ -245,17 +252,6 @@ def _card(
     )
 
 
-def _store_model(network: keras.Model, path: Path, image_size: int) -> str:
-    """Write ``network`` to ``path``, make sure that it loads as what it is, and give the file's SHA-256 in hex."""
-    network.save(path)
-    _make_reproducible(path)
-    probe = np.random.default_rng(0).uniform(0, 255, (4, image_size, image_size, 3)).astype(np.float32)
-    reloaded = keras.saving.load_model(path, compile=False)
-    if not np.allclose(network.predict_on_batch(probe), reloaded.predict_on_batch(probe), atol=1e-5):
-        raise RunFailed("the stored model gives other embeddings than the trained one: nothing was kept")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _put(storage: Storage, directory: str, folder: Path, history: History, about: dict[str, Any]) -> None:
     # A marker of other parameters must not outlive the model it was written for.
     storage.delete(f"{directory}/{layout.DONE}")
@@ -268,25 +264,3 @@ def _put(storage: Storage, directory: str, folder: Path, history: History, about
     storage.delete(f"{directory}/{BEST}")
     for name in (MODEL, BEST) if history.best else (MODEL,):
         storage.write_file(f"{directory}/{name}", folder / name)
-
-
-def _make_reproducible(path: Path) -> None:
-    """Rewrite a ``.keras`` archive so that the same model gives the same bytes.
-
-    Keras writes the moment of saving into the metadata, and addresses in memory into the configuration as ids
-    of shared objects; ids only have to be equal where objects are the same, so they are numbered instead.
-    """
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    metadata = json.loads(members["metadata.json"])
-    metadata.pop("date_saved", None)
-    members["metadata.json"] = json.dumps(metadata).encode()
-    numbers: dict[bytes, int] = {}
-    members["config.json"] = re.sub(
-        rb'("shared_object_id": )(\d+)',
-        lambda match: match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode(),
-        members["config.json"],
-    )
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(members):
-            archive.writestr(zipfile.ZipInfo(name), members[name])

@@ -49,7 +49,9 @@ WAYS: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
 TWO_HOSTS = "two hosts"
 
 
-def begun(root: Path, way: str, *options: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def begun(
+    root: Path | str, way: str, *options: str, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     before, given, variables = WAYS[way]
     command = [sys.executable, "-c", before + MAIN, "--root", str(root), "--run", RUN, "--steps", str(STEPS)]
     command += ["--batch-size", "8", "--checkpoint-every", "5", *given, *options]
@@ -172,3 +174,24 @@ def test_two_hosts_learn_what_one_does_and_the_chief_alone_stores_it(whole: dict
     assert curve(root)[:2] == pytest.approx(curve(whole["one device"])[:2], abs=0.01)
     about = json.loads((root / layout.model_dir(RUN) / "train.json").read_text())
     assert about["ran_on"]["hosts"] == 2
+
+
+@pytest.mark.parametrize("way", ["one device", TWO_HOSTS])
+def test_told_to_end_before_the_first_step_it_ends_in_one_line(tmp_path: Path, way: str) -> None:
+    root = tmp_path / "root"
+    write_root(str(root), 120)
+    processes = started(root, way)
+    told, *others = reversed(processes)
+    assert told.stderr is not None
+    said = ""
+    while '"chosen"' not in said:
+        said += told.stderr.readline()
+    told.send_signal(signal.SIGTERM)
+    said += told.communicate()[1]
+    assert told.returncode == 1, said[-4000:]
+    # The first step may have begun.
+    assert "told to stop before a step was made" in said or "told to end after step" in said
+    for text in (said, *ended(others, code=1)):
+        assert "Traceback" not in text
+    assert not (root / "models").exists()
+    ended(started(root, way))
