@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fec import layout, tables
-from fec.accounts import accounts
+from fec.accounts import account_numbers
 from fec.layout import TRAIN
 from fec.storage import Storage
 
@@ -63,17 +65,31 @@ def owners_of(storage: Storage, face_ids: Sequence[str]) -> NDArray[np.int64]:
     A root whose manifests are gone tells faces only.
     """
     try:
-        faces = tables.read_table(
-            storage, f"{layout.collect_dir(TRAIN)}/{layout.FACES_TABLE}", columns=["face_id", "image_id"]
+        faces = _columns(storage, f"{layout.collect_dir(TRAIN)}/{layout.FACES_TABLE}", "face_id", "image_id")
+        images = f"{layout.plan_dir(TRAIN)}/images.parquet"
+        account = account_numbers(
+            url for batch in tables.read_batches(storage, images, ["url"]) for url in batch["url"].to_pylist()
         )
-        images = tables.read_table(storage, f"{layout.plan_dir(TRAIN)}/images.parquet", columns=["image_id", "url"])
+        known = _columns(storage, images, "image_id")["image_id"]
     except FileNotFoundError:
         return np.arange(len(face_ids))
-    image_of = dict(zip(faces["face_id"].to_pylist(), faces["image_id"].to_pylist(), strict=True))
-    account_of = accounts(dict(zip(images["image_id"].to_pylist(), images["url"].to_pylist(), strict=True)))
-    numbers: dict[str, int] = {}
-    owners = []
-    for face in face_ids:
-        image: str = image_of.get(face, face)
-        owners.append(numbers.setdefault(account_of.get(image, image), len(numbers)))
-    return np.array(owners, np.int64)
+    # A photograph by its number among those of the faces; then by its account, where it has one.
+    photograph = faces["image_id"].dictionary_encode()
+    at = pc.index_in(photograph.dictionary, value_set=known).fill_null(-1).to_numpy()
+    named = np.where(at < 0, -1, account[at]) if len(account) else np.full(len(at), -1)
+    accounts = int(account.max(initial=-1)) + 1
+    owner = np.where(named >= 0, named, accounts + np.arange(len(named), dtype=np.int64))
+    row = pc.index_in(pa.array(face_ids, pa.string()), value_set=faces["face_id"]).fill_null(-1).to_numpy()
+    alone = accounts + len(named) + np.arange(len(row), dtype=np.int64)
+    of_face = np.where(row < 0, alone, owner[photograph.indices.to_numpy()][row]) if len(faces["face_id"]) else alone
+    _, first, place = np.unique(of_face, return_index=True, return_inverse=True)
+    # Numbered as they come.
+    number = np.empty(len(first), np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    return number[place]
+
+
+def _columns(storage: Storage, path: str, *names: str) -> dict[str, Any]:
+    """These columns of a table, all of them text, as arrays of Arrow's."""
+    batches = list(tables.read_batches(storage, path, names))
+    return {name: pa.chunked_array([part[name] for part in batches], pa.string()).combine_chunks() for name in names}

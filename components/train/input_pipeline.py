@@ -28,12 +28,13 @@ _AT_A_TIME: Final = 1024
 class Faces:
     """Every face of ``jpegs``, to be looked up by number, as uint8 RGB [size, size, 3].
 
-    Raises RunFailed for a face that is no JPEG of that size, as far as they are decoded at once.
+    Decoded they are held if they take no more than ``decoded_bytes`` (None: DECODED_BYTES). Raises RunFailed for a face
+    that is no JPEG of that size, as far as they are decoded at once.
     """
 
-    def __init__(self, jpegs: Jpegs, image_size: int, decoded_bytes: int = DECODED_BYTES) -> None:
+    def __init__(self, jpegs: Jpegs, image_size: int, decoded_bytes: int | None = None) -> None:
         self._size, self._jpegs, self._pixels = image_size, jpegs, None
-        if len(jpegs) * image_size * image_size * 3 <= decoded_bytes:
+        if len(jpegs) * image_size * image_size * 3 <= (DECODED_BYTES if decoded_bytes is None else decoded_bytes):
             self._pixels = self._all_decoded()
 
     def __getitem__(self, numbers: Any) -> Any:

@@ -28,12 +28,14 @@ RUN = "run"
 TWO_DEVICES = "import tensorflow as tf; tf.config.set_logical_device_configuration(" + (
     "tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2);"
 )
+FACES_ON_DISK = "from components.train import input_pipeline; input_pipeline.DECODED_BYTES = 0;"
 MAIN = "import sys; from fec.command import main; from components.train.step import Parameters, run;"
 MAIN += "main(Parameters, run, 'train', '', sys.argv[1:])"
 # How a training is spread: what is run before it, its options, its environment.
 SHARED = ("--batches", "shared", "--faces-per-batch", "12")
 WAYS: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
     "one device": ("", (), {}),
+    "faces on the disk": (FACES_ON_DISK, (), {}),
     "two devices": (TWO_DEVICES, ("--device-count", "2"), {}),
     "JAX": ("", ("--backend", "jax"), {}),
     "JAX, two devices": (
@@ -102,15 +104,22 @@ def curve(root: Path) -> list[float]:
     return list(json.loads((root / layout.model_dir(RUN) / "history.json").read_text())["loss"])
 
 
+class Whole(dict[str, Path]):
+    """By the way it was spread, a root that holds a training that nothing disturbed; made when it is asked for."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+
+    def __missing__(self, way: str) -> Path:
+        root = self[way] = self._folders.mktemp("whole") / "root"
+        write_root(str(root), 120)
+        ended(started(root, way))
+        return root
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A root that holds a training that nothing disturbed, by the way it was spread."""
-    roots = {}
-    for way in (*WAYS, TWO_HOSTS):
-        roots[way] = tmp_path_factory.mktemp("whole") / "root"
-        write_root(str(roots[way]), 120)
-        ended(started(roots[way], way))
-    return roots
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    return Whole(tmp_path_factory)
 
 
 def killed(root: Path, way: str, victims: slice) -> None:
@@ -149,6 +158,13 @@ def test_killed_three_times_and_told_to_end_a_training_ends_in_the_same_bytes(
     for name in ("model.keras", "history.json"):
         ours, theirs = (path / layout.model_dir(RUN) / name for path in (root, whole[way]))
         assert ours.read_bytes() == theirs.read_bytes(), name
+
+
+def test_faces_that_are_read_when_they_are_used_make_the_same_model(whole: dict[str, Path]) -> None:
+    held, read = (
+        (whole[way] / layout.model_dir(RUN) / "model.keras").read_bytes() for way in ("one device", "faces on the disk")
+    )
+    assert held == read
 
 
 @pytest.mark.parametrize(

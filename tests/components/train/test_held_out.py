@@ -53,3 +53,14 @@ def test_faces_of_one_photograph_or_of_one_blog_have_one_owner(tmp_path: Path) -
 
 def test_a_root_without_manifests_tells_faces_only(tmp_path: Path) -> None:
     assert owners_of(open_storage(str(tmp_path)), ["a", "b"]).tolist() == [0, 1]
+
+
+def test_faces_that_no_table_knows_and_photographs_without_an_address_are_owners_of_their_own(tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path))
+    faces = [CollectedFace(f"f{n}", f"i{n // 2}", 0, "c", "", 1.0, "none") for n in range(4)]
+    tables.write_table(storage, f"{layout.collect_dir('train')}/faces.parquet", tables.from_rows(faces, CollectedFace))
+    path = f"{layout.plan_dir('train')}/images.parquet"
+    tables.write_table(storage, path, tables.from_rows([PlannedImage("i0", "nowhere", "", 0)], PlannedImage))
+    assert owners_of(storage, ["f3", "x", "f0", "f2", "f1", "y"]).tolist() == [0, 1, 2, 0, 2, 3]
+    tables.write_table(storage, path, tables.from_rows([], PlannedImage))
+    assert owners_of(storage, ["f3", "x", "f0", "f2", "f1", "y"]).tolist() == [0, 1, 2, 0, 2, 3]
