@@ -144,7 +144,7 @@ def measured(way: str, root: str, triplets: int, options: argparse.Namespace) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--triplets", type=int, nargs="+", default=[20_000, 160_000], help="sizes of the set")
+    parser.add_argument("--triplets", type=int, nargs="+", default=[20_000, 400_000], help="sizes of the set")
     parser.add_argument("--image-size", type=int, default=64, help="side of the faces, pixels (default: 64)")
     parser.add_argument("--steps", type=int, default=300, help=f"batches of {BATCH} triplets to make (default: 300)")
     parser.add_argument("--child", help=argparse.SUPPRESS)

@@ -59,3 +59,18 @@ def test_a_bucket_holds_what_a_folder_would(
     assert len(site.requests) == asked
     assert again | {"seconds": 0} == result | {"seconds": 0}
     assert kept(root) == found
+
+
+@pytest.mark.slow
+def test_records_in_which_each_face_lies_once_come_to_the_same_model(
+    in_a_folder: dict[str, str], fec: Fec, tmp_path: Path
+) -> None:
+    options = (*SMALL, "--set", "datagen.layout=faces")
+    result = fec.finish(tmp_path / "root", *options)
+    assert not list((tmp_path / "root" / "records").glob("fec_base-*"))
+    models = [
+        {digest for path, digest in files.items() if path.endswith("/model.keras")}
+        for files in (in_a_folder, kept(str(tmp_path / "root")))
+    ]
+    assert models[0] == models[1] != set()
+    assert fec.finish(tmp_path / "root", *options) | {"seconds": 0} == result | {"seconds": 0}

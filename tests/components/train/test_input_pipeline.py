@@ -26,9 +26,12 @@ def read(root: Path) -> Examples:
     return read_examples(storage, record_files(storage, layout.TRAIN))
 
 
-def made(root: Path, augmentation: str, seed: int = 3, first_step: int = 0) -> list[tuple[Any, Any]]:
+def made(
+    root: Path, augmentation: str, seed: int = 3, first_step: int = 0, decoded_bytes: int | None = None
+) -> list[tuple[Any, Any]]:
     examples = read(root)
-    data = batches(examples, Faces(examples.jpegs, SIZE), ORDER, augmentation, seed, first_step)
+    faces = Faces(examples.jpegs, SIZE, decoded_bytes)
+    data = batches(examples, faces, ORDER, augmentation, seed, first_step)
     return [(faces.numpy(), labels.numpy()) for faces, labels in data]
 
 
@@ -64,6 +67,12 @@ def test_faces_too_many_to_decode_at_once_are_the_same(records_of_600: Path) -> 
     jpegs = list(read(records_of_600).jpegs)[:9]
     at_once, when_used = Faces(jpegs, SIZE), Faces(jpegs, SIZE, decoded_bytes=0)
     assert np.array_equal(at_once[np.arange(9)].numpy(), when_used[np.arange(9)].numpy())
+
+
+def test_batches_of_faces_that_are_read_when_they_are_used_are_the_same(records_of_600: Path) -> None:
+    at_once, when_used = (made(records_of_600, "strong", decoded_bytes=size) for size in (None, 0))
+    for one, other in zip(at_once, when_used, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("augmentation", ["light", "strong"])

@@ -69,6 +69,16 @@ def test_either_layout_gives_the_same_examples(both: Path, apart: Path) -> None:
     assert np.array_equal(once.labels, inside.labels)
 
 
+def test_from_a_bucket_they_are_the_same(apart: Path, bucket: str) -> None:
+    storage = open_storage(bucket)
+    for path in (*apart.glob("records/**/*"), *apart.glob("collect/**/*")):
+        if path.is_file():
+            storage.write(path.relative_to(apart).as_posix(), path.read_bytes())
+    here, there = read(apart), read_examples(storage, record_files_of_any_layout(storage, TRAIN))
+    assert list(there.jpegs) == list(here.jpegs)
+    assert np.array_equal(there.faces, here.faces)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batches", ["plain", "shared"])
 def test_either_layout_gives_the_same_model(
