@@ -31,9 +31,15 @@ class Shape:
 
 
 def tiny(shape: Shape) -> keras.Model:
-    """About 300,000 parameters: learns on a CPU in minutes."""
+    """About 300,000 parameters: learns on a CPU in minutes.
+
+    Of larger faces more of its blocks halve the map, so that the last one is two or three places wide, from 17 pixels
+    to 192, and each of them sees nearly all of the face. Four places wide, at 64 pixels, it learned nothing from noisy
+    faces in 2,500 steps; one wide, at 32, nothing in 1,500.
+    """
     faces, hidden = _scaled(shape)
-    for number, (width, stride) in enumerate(((32, 2), (32, 2), (64, 1), (64, 2), (128, 1), (128, 2)), start=1):
+    strides = (2, 2, 2 if shape.image_size > 48 else 1, 2, 2 if shape.image_size > 96 else 1, 2)
+    for number, (width, stride) in enumerate(zip((32, 32, 64, 64, 128, 128), strides, strict=True), start=1):
         hidden = _convolution(hidden, width, stride, f"block{number}", shape)
     return _embedded(faces, hidden, shape, "tiny")
 

@@ -264,6 +264,8 @@ def test_bad_parameters_are_refused(tmp_path: Path, field: str, value: object, s
 def test_every_model_that_is_offered_can_be_built() -> None:
     assert set(models.MODELS) == set(MODELS)
     assert 200_000 < models.tiny(Shape(64)).count_params() < 400_000
+    for size, side in ((32, 2), (48, 3), (49, 2), (64, 2), (96, 3), (112, 2), (192, 3)):
+        assert models.tiny(Shape(size)).get_layer("block6_relu").output.shape[1:3] == (side, side)
     assert 3_000_000 < models.base(Shape(112)).count_params() < 10_000_000
 
 
