@@ -68,7 +68,9 @@ class Progress:
         if outcome is not None:
             self.counts[outcome] = self.counts.get(outcome, 0) + count
         now = time.monotonic()
-        if now - self._said_at >= (_LIVE_INTERVAL if log.shown_live() else self._interval(now)):
+        silent = now - self._said_at
+        # It costs a call to the system to tell whether there is a terminal.
+        if silent >= _LIVE_INTERVAL and (silent >= self._interval(now) or log.shown_live()):
             self._said_at = now
             self.say()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +14,21 @@ from components.download.shards import Shard
 from components.download.shared import Host, Request
 from fec.outcomes import ImageOutcome
 
+# Requests that are made at a time: to look up one takes as long as to look up so many.
+_AHEAD: Final = 32
+
 
 class Requests(Sequence[Request]):
-    """The requests of one host key, each made when it is looked at.
+    """The requests of one host key, each made when it is looked at, with those that follow it.
 
     ``shards`` and ``rows`` say of each which shard it is of, and which of its images.
     """
 
-    def __init__(self, of: Sequence[Shard], shards: NDArray[np.int32], rows: NDArray[np.int32], after: float) -> None:
-        self._of, self._shards, self._rows, self._after = of, shards, rows, after
+    def __init__(
+        self, key: str, of: Sequence[Shard], shards: NDArray[np.int32], rows: NDArray[np.int32], after: float
+    ) -> None:
+        self._key, self._of, self._shards, self._rows, self._after = key, of, shards, rows, after
+        self._start, self._made = 0, list[Request]()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -35,10 +41,22 @@ class Requests(Sequence[Request]):
 
     def __getitem__(self, index: int | slice) -> Request | Requests:
         if isinstance(index, slice):
-            return Requests(self._of, self._shards[index], self._rows[index], self._after)
-        shard, row = self._of[self._shards[index]], int(self._rows[index])
-        image_id, url, key = (shard.images[name][row].as_py() for name in ("image_id", "url", "host_key"))
-        return Request(image_id, url, shard.number, stubborn(shard, row, self._after), key, row)
+            return Requests(self._key, self._of, self._shards[index], self._rows[index], self._after)
+        place = range(len(self))[index]
+        if not 0 <= place - self._start < len(self._made):
+            self._start, self._made = place, self._make(slice(place, place + _AHEAD))
+        return self._made[place - self._start]
+
+    def _make(self, some: slice) -> list[Request]:
+        shards, rows = self._shards[some].tolist(), self._rows[some].tolist()
+        images = {number: self._of[number].images for number in set(shards)}
+        columns = {number: (table["image_id"], table["url"]) for number, table in images.items()}
+        made = []
+        for number, row in zip(shards, rows, strict=True):
+            shard, (ids, urls) = self._of[number], columns[number]
+            late = stubborn(shard, row, self._after)
+            made.append(Request(ids[row].as_py(), urls[row].as_py(), shard.number, late, self._key, row))
+        return made
 
 
 def stubborn(shard: Shard, row: int, after: float) -> bool:
@@ -72,7 +90,7 @@ def hosts_of(shards: Sequence[Shard], after: float) -> list[Host]:
     for code in turns[np.argsort(before[order[bounds[turns]]], kind="stable")].tolist():
         some = order[bounds[code] : bounds[code + 1]]
         key = keys[code].as_py()
-        hosts.append(Host(key, Requests(shards, of[some], rows[some], after), key in good))
+        hosts.append(Host(key, Requests(key, shards, of[some], rows[some], after), key in good))
     return hosts
 
 
