@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from fec import layout, tables
+from fec import layout, segments, tables
 from fec.outcomes import ImageOutcome
 from fec.progress import event
 from fec.rows import StoredElsewhere
@@ -22,63 +24,59 @@ _MANIFEST: Final = re.compile(r"images/(\w+)/(\d+)/segment-(\d{5})\.parquet")
 _READERS: Final = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Place:
-    """A segment that has a final outcome of an image."""
+    """A segment; of several that have an image the last counts, other things being equal."""
 
+    segment: int
     split: str
     shard: int
-    segment: int
 
 
-def stored_elsewhere(storage: Storage, split: str, shard_of: Mapping[str, int]) -> dict[str, Place]:
-    """Where the images of ``shard_of`` (image id to shard, in ``split``) have a final outcome below the root.
+def stored_elsewhere(storage: Storage, split: str, image_ids: pa.Array, shards: NDArray[np.int32]) -> pa.Table:
+    """``StoredElsewhere`` rows, sorted by image_id: where these images have a final outcome below the root.
 
-    Of several places a fetched original wins, then the shard the image is planned for, then the later segment.
+    ``shards`` are those in ``split`` for which the images are planned. Of several places a fetched original wins, then
+    the shard the image is planned for, then the later segment.
     """
-    manifests = []
-    for entry in storage.list("images"):
-        if (match := _MANIFEST.fullmatch(entry.path)) and match[1] in layout.SPLITS:
-            manifests.append((entry.path, Place(match[1], int(match[2]), int(match[3]))))
-    wanted = pa.array(shard_of.keys(), pa.string())
-    best: dict[str, tuple[tuple[bool, bool, int, str, int], Place]] = {}
+    found = sorted(_manifests(storage), key=lambda manifest: manifest[1])
+    order = pc.sort_indices(image_ids)
+    named = image_ids.take(order)
+    ids, homes = segments.sorted_ids(pa.chunked_array([named])), shards[order.to_numpy()]
+    # Of each image the best place, as a number that is the higher the better.
+    best = np.full(len(ids), -1, np.int64)
     with ThreadPoolExecutor(_READERS) as pool:
-        finals = pool.map(lambda manifest: _finals(storage, manifest[0], wanted), manifests)
-        for (_, place), found in zip(manifests, finals, strict=True):
-            for image, fetched in found:
-                at_home = (place.split, place.shard) == (split, shard_of[image])
-                rank = (fetched, at_home, place.segment, place.split, place.shard)
-                if image not in best or rank > best[image][0]:
-                    best[image] = rank, place
-    return {image: place for image, (_, place) in best.items()}
-
-
-def stored_table(places: Mapping[str, Place]) -> pa.Table:
-    """``StoredElsewhere`` rows, sorted by image_id."""
-    rows = sorted(places.items())
+        finals = pool.map(lambda manifest: _finals(storage, manifest[0], ids), found)
+        for at, ((_, place), (places, fetched)) in enumerate(zip(found, finals, strict=True)):
+            at_home = (homes[places] == place.shard) & (place.split == split)
+            np.maximum.at(best, places, (2 * fetched + at_home) * len(found) + at)
+    there = np.flatnonzero(best >= 0)
+    chosen = [found[at][1] for at in (best[there] % max(1, len(found))).tolist()]
     columns = [
-        pa.array([image for image, _ in rows], pa.string()),
-        pa.array([place.split for _, place in rows], pa.string()),
-        pa.array([place.shard for _, place in rows], pa.int32()),
-        pa.array([place.segment for _, place in rows], pa.int32()),
+        named.take(pa.array(there)),
+        pa.array([place.split for place in chosen], pa.string()),
+        pa.array([place.shard for place in chosen], pa.int32()),
+        pa.array([place.segment for place in chosen], pa.int32()),
     ]
     return pa.Table.from_arrays(columns, schema=tables.schema(StoredElsewhere))
 
 
-def _finals(storage: Storage, path: str, wanted: pa.Array) -> list[tuple[str, bool]]:
-    """The wanted images with a final outcome in one manifest, and whether each was fetched."""
+def _manifests(storage: Storage) -> Iterator[tuple[str, Place]]:
+    """The path of every manifest below the root, and what it is of."""
+    for entry in storage.list("images"):
+        if (match := _MANIFEST.fullmatch(entry.path)) and match[1] in layout.SPLITS:
+            yield entry.path, Place(int(match[3]), match[1], int(match[2]))
+
+
+def _finals(storage: Storage, path: str, ids: segments.Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The places among ``ids`` of what has a final outcome in one manifest, and whether each was fetched."""
     try:
         table = tables.read_table(storage, path, columns=["image_id", "outcome"])
     except (pa.ArrowException, FileNotFoundError, KeyError) as error:
         message = f"{path} cannot be read, so its images are fetched again if need be: {error}"
         event("unreadable_manifest", message, severity="WARNING", path=path)
-        return []
+        return np.empty(0, np.int64), np.empty(0, bool)
     final = pa.array([str(outcome) for outcome in ImageOutcome if not outcome.transient])
-    table = table.filter(
-        pc.and_(pc.is_in(table["outcome"], value_set=final), pc.is_in(table["image_id"], value_set=wanted))
-    )
-    outcomes = table["outcome"].to_pylist()
-    return [
-        (image, outcome == ImageOutcome.FETCHED)
-        for image, outcome in zip(table["image_id"].to_pylist(), outcomes, strict=True)
-    ]
+    table = table.filter(pc.is_in(table["outcome"], value_set=final))
+    wanted, places = segments.places_among(ids, table["image_id"])
+    return places, pc.equal(table["outcome"], str(ImageOutcome.FETCHED)).to_numpy()[wanted]

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from components.plan import planned
 from components.plan.inventory import Inventory, trial_size
 from components.plan.parameters import Parameters
 from components.plan.partition import partition, shards_per_host
-from components.plan.stored import stored_elsewhere, stored_table
+from components.plan.stored import stored_elsewhere
 from fec import annotations_source, identity, layout, tables
 from fec.annotation_blocks import read_blocks
 from fec.annotation_faces import Faces
@@ -47,6 +48,7 @@ def make_plan(storage: Storage, parameters: Parameters, settings: Mapping[str, A
     image_ids = [identity.image_id(url) for url in inventory.urls_in_turn()]
     shard_of = partition(zip(image_ids, host_keys, strict=True), parameters.shards, width)
     shards = np.array([shard_of[image] for image in image_ids], np.int32)
+    del shard_of
     names, consensuses = planned.names_of(inventory, image_ids), inventory.consensuses(parameters.agreement)
     directory = layout.plan_dir(parameters.split)
 
@@ -78,7 +80,7 @@ def make_plan(storage: Storage, parameters: Parameters, settings: Mapping[str, A
         **_duration(host_keys, parameters.requests_per_second),
     }
     storage.write(f"{directory}/plan.json", (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
-    _note_stored(storage, parameters.split, shard_of)
+    _note_stored(storage, parameters.split, names.images, shards)
     write_done(storage, directory, Done("plan", fingerprint, identity.fingerprint(digests), counts, details))
 
 
@@ -118,12 +120,12 @@ def _duration(host_keys: Sequence[str], requests_per_second: float) -> dict[str,
     }
 
 
-def _note_stored(storage: Storage, split: str, shard_of: Mapping[str, int]) -> None:
+def _note_stored(storage: Storage, split: str, image_ids: pa.Array, shards: NDArray[np.int32]) -> None:
     """Write ``stored.parquet``: what is there already of the plan's images."""
     seal_unfinished(storage, split)
-    places = stored_elsewhere(storage, split, shard_of)
+    stored = stored_elsewhere(storage, split, image_ids, shards)
     path = f"{layout.plan_dir(split)}/stored.parquet"
-    if places:
-        tables.write_table(storage, path, stored_table(places))
+    if len(stored):
+        tables.write_table(storage, path, stored)
     else:
         storage.delete(path)
