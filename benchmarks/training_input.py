@@ -153,6 +153,7 @@ def main() -> None:
     if options.child:
         child(options.child, options.root, options.triplets[0], options.image_size, options.steps)
         return
+    print("peak: above the start; read and made: triplets a CPU second")
     print(f"{'triplets':>9} {'faces':>7}  {'layout':<29} {'peak MB':>8} {'B/triplet':>10} {'read':>9} {'made':>9}")
     for triplets in options.triplets:
         with tempfile.TemporaryDirectory(prefix="fec-training-input-") as root:
