@@ -161,7 +161,7 @@ class Fitting:
                     self._checkpoints.save(self._triplets, state)
                 if told and not last:
                     raise RunFailed(
-                        f"told to end after step {state.step:,}, which is kept: run again, and it goes on from there"
+                        f"told to stop after step {state.step:,}, which is kept: run again, and it goes on from there"
                     )
         writer.close()
 

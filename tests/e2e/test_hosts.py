@@ -103,6 +103,6 @@ def test_killed_and_told_to_end_hosts_on_other_machines_go_on_to_the_same_bytes(
     hosts.wait_for_checkpoint(processes[0])
     processes[1].send_signal(signal.SIGTERM)
     for said in ended(processes, code=1):
-        assert f"told to end after step {hosts.state()['step']}, which is kept" in said
+        assert f"told to stop after step {hosts.state()['step']}, which is kept" in said
     ended(hosts.start())
     assert hosts.made() == in_a_folder

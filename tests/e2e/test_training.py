@@ -151,7 +151,7 @@ def test_killed_three_times_and_told_to_end_a_training_ends_in_the_same_bytes(
     wait_for_checkpoint(root, processes[0], after=state(root)["step"])
     processes[-1].send_signal(signal.SIGTERM)
     for said in ended(processes, code=1):
-        assert f"told to end after step {state(root)['step']}, which is kept" in said
+        assert f"told to stop after step {state(root)['step']}, which is kept" in said
         assert "Traceback" not in said
     assert state(root)["step"] < STEPS
     ended(started(root, way))
@@ -206,7 +206,7 @@ def test_told_to_end_before_the_first_step_it_ends_in_one_line(tmp_path: Path, w
     said += told.communicate()[1]
     assert told.returncode == 1, said[-4000:]
     # The first step may have begun.
-    assert "told to stop before a step was made" in said or "told to end after step" in said
+    assert "told to stop before a step was made" in said or "told to stop after step" in said
     for text in (said, *ended(others, code=1)):
         assert "Traceback" not in text
     assert not (root / "models").exists()

@@ -165,8 +165,16 @@ def test_of_a_killed_task_the_last_sign_of_life_is_told(failed: Path) -> None:
         assert word in why
 
 
-def test_a_task_that_was_told_to_stop_is_no_fault_of_its_own(failed: Path) -> None:
-    task(failed, "faces", "train", "0/1", ToldToStop("told to stop; what was done is stored"))
+@pytest.mark.parametrize(
+    "line",
+    [
+        "told to stop; what was done is stored, and another attempt goes on from there",
+        "told to stop after step 1,200, which is kept: run again, and it goes on from there",  # of train
+        "told to stop before a step was made; nothing is lost, run again",
+    ],
+)
+def test_a_task_that_was_told_to_stop_is_no_fault_of_its_own(failed: Path, line: str) -> None:
+    task(failed, "faces", "train", "0/1", ToldToStop(line))
     (why,) = ended(failed, "RUNNING")["why"]
     assert "the run was terminated, or its node gke-1 was taken away" in why
 
