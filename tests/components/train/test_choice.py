@@ -14,9 +14,9 @@ from components.train.parameters import Parameters
     ("told", "triplets", "faces", "size", "accelerated", "expected"),
     [
         ({}, 60_000, 780, 32, False, (3_500, 1e-3, 0, "strong")),  # as CK+
-        ({}, 60_000, 780, 64, False, (2_500, 1e-3, 0, "strong")),  # four times the pixels
+        ({}, 60_000, 780, 64, False, (3_500, 1e-3, 0, "strong")),  # four times the pixels
         ({}, 60_000, 780, 64, True, (3_500, 1e-3, 0, "strong")),
-        ({"batch_size": 40}, 60_000, 780, 32, False, (2_625, 1e-3, 0, "strong")),
+        ({"batch_size": 40}, 60_000, 780, 32, False, (3_500, 1e-3, 0, "strong")),
         ({}, 20_000, 25_000, 32, False, (6_670, 3e-3, 50, "light")),  # as FER2013
         ({}, 20_000, 25_000, 64, False, (4_000, 3e-3, 50, "light")),
         ({}, 500_000, 156_000, 64, False, (16_667, 3e-3, 50, "light")),  # FEC on a CPU: each triplet once at least
