@@ -18,8 +18,8 @@ from fec.progress import event
 # Of the subjects, as in the published splits of CK+: 24 of 118.
 EVAL_SHARE: Final = 0.2
 # Side in the records of small sets and of pictures of up to CROP pixels, as such sets are mostly published, and of
-# others. A step costs a CPU about twice as much at 64 pixels as at 32; small crops enlarged teach nothing more, and at 32
-# pixels CK+ was measured (.921 with 2,500 steps).
+# others. A step costs a CPU about twice as much at 64 pixels as at 32; small crops enlarged teach nothing more, and it
+# is at 32 pixels that CK+ was measured (.921 with 2,500 steps).
 CROP: Final = 48
 SMALL, LARGE = 32, 64
 _LOOKED_AT: Final = 25
