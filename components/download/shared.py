@@ -29,8 +29,8 @@ IN_AN_OUTAGE: Final = "asked while nearly everything failed"
 class Request:
     """One image to fetch, for the shard it is stored in; ``key`` is its host key in the plan.
 
-    ``row`` is where the shard has the image, or who else makes the request. ``stubborn``: it failed for a passing cause
-    long ago already, so that failing again tells nothing of the network.
+    ``row`` is where the shard, or whoever else makes the request, has the image. ``stubborn``: it failed for a passing
+    cause long ago already, so that failing again tells nothing of the network.
     """
 
     image_id: str

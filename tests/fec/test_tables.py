@@ -1,7 +1,9 @@
 """Tables written and read a part at a time are those written and read whole."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,6 +51,27 @@ def test_batches_are_the_table_in_its_order(tmp_path: Path) -> None:
     assert max(map(len, batches)) <= tables.ROW_GROUP
     for name in columns:
         assert pa.chunked_array([batch[name] for batch in batches]).equals(table[name])
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ([("shard", "in", [0])], range(50)),
+        ([("shard", "in", [1, 1_400])], [*range(50, 100), *range(70_000, 70_050)]),  # of a row group each
+        ([("shard", "in", [0]), ("face_id", "=", f"{7:016x}")], [7]),
+        ([("shard", "in", [-1])], []),
+    ],
+)
+def test_rows_by_what_is_in_a_column_of_any_row_group(
+    tmp_path: Path, filters: list[tuple[str, str, Any]], expected: Sequence[int]
+) -> None:
+    storage, table = LocalStorage(str(tmp_path)), faces()
+    tables.write_table(storage, "faces.parquet", table)
+    found = tables.read_table(storage, "faces.parquet", columns=["crop_name"], filters=filters)
+    assert found.schema.names == ["crop_name"]
+    assert found["crop_name"].to_pylist() == [f"cropped@{number}.jpg" for number in expected]
+    whole = list(tables.read_rows(storage, "faces.parquet", CollectedFace, filters=filters))
+    assert [row.crop_name for row in whole] == found["crop_name"].to_pylist()
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -9,9 +9,13 @@ from fec import tables
 from fec.rows import PlannedImage
 from fec.storage import open_storage
 
-READ = "import sys; from fec import tables; from fec.storage import open_storage\n" + (
-    "for _ in range(4): tables.read_table(open_storage(sys.argv[1]), 'images.parquet').to_pylist()\n"
-)
+READ = """
+import sys
+from fec import tables
+from fec.storage import open_storage
+for filters in (None, [("shard", "=", 0)]) * 4:
+    tables.read_table(open_storage(sys.argv[1]), "images.parquet", filters=filters).to_pylist()
+"""
 
 
 def test_no_process_aborts_after_reading_a_table(tmp_path: Path) -> None:
