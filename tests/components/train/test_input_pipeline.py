@@ -11,8 +11,13 @@ import pytest
 import tensorflow as tf
 
 from components.train.augmentation import STRENGTHS, Strength, augmented, strength_at
+from components.train.choice import choose
+from components.train.devices import devices
 from components.train.examples import Examples, read_examples
+from components.train.held_out import Parts
 from components.train.input_pipeline import Faces, batches
+from components.train.parameters import Parameters
+from components.train.work import _fed
 from fec import layout
 from fec.record_files import record_files
 from fec.storage import open_storage
@@ -115,6 +120,24 @@ def test_rising_augmentation_changes_early_batches_less_whether_or_not_training_
     assert np.array_equal(rising[4], at_once[4])
     assert np.array_equal(np.stack(rising[2:]), np.stack(again))
     assert abs(rising[1] - plain).mean() < abs(at_once[1] - plain).mean()
+
+
+@pytest.mark.parametrize("batches_of", ["plain", "shared"])
+def test_a_training_begins_with_light_augmentation_where_it_is_to_be_strong(
+    records_of_600: Path, batches_of: str
+) -> None:
+    examples = read(records_of_600)
+    faces, parts = Faces(examples.jpegs, SIZE), Parts(np.arange(600), np.arange(0))
+
+    def first(augmentation: str, rise: int) -> Any:
+        p = Parameters(
+            root="", steps=3, batch_size=4, batches=batches_of, augmentation=augmentation, augmentation_rise=rise
+        )
+        chosen = choose(p, 600, 1_800, SIZE, accelerated=False)
+        return next(iter(_fed(p, examples, faces, parts, chosen, 0, devices(p))))[0].numpy()
+
+    assert np.allclose(first("strong", rise=2), first("light", rise=0), atol=0.01)
+    assert not np.allclose(first("strong", rise=0), first("light", rise=0), atol=0.01)
 
 
 def test_a_face_that_is_only_mirrored_or_moved_keeps_its_pixels() -> None:
