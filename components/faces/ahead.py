@@ -13,12 +13,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Final
 
+from components.faces.crops import rows, store
 from components.faces.detectors.weights import local_weights
 from components.faces.early import EARLY, asked_of, begin, keep
 from components.faces.parameters import Parameters
 from components.faces.verification import Verdict, WantedFace
 from components.faces.verifiers import FEW_IMAGES, ImageTask, Setup, Verifiers
-from components.faces.work import overlapped, planned_faces, put_crops
+from components.faces.work import overlapped, planned_faces
 from fec import layout
 from fec.cores import available_cores
 from fec.done import read_done
@@ -130,8 +131,8 @@ class _Shard:
                     yield ImageTask(data, tuple(self._wanted[image.image_id]))
 
         def put(verdicts: list[Verdict]) -> list[VerifiedFace]:
-            digest = digests[verdicts[0].face.image_id]
-            return put_crops(self._storage, self._split, self._number, verdicts, digest)
+            store(self._storage, self._split, self._number, verdicts)
+            return rows(verdicts, digests[verdicts[0].face.image_id])
 
         count = 0
         for done in overlapped(put, verifiers.sure(tasks())):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from components.faces import detectors, limits
 from components.faces.parameters import Parameters
@@ -24,12 +24,32 @@ FEW_IMAGES: Final = 64
 MAX_KILLED: Final = 8
 
 
+class Task(Protocol):
+    """An image for a worker, which travels to it by pickle."""
+
+    @property
+    def wanted(self) -> tuple[WantedFace, ...]:
+        """The faces published for it."""
+
+    def read(self) -> bytes:
+        """Its original; called in the worker."""
+
+    def put(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """What is to travel back of the verdicts on ``wanted``; called in the worker."""
+
+
 @dataclass(frozen=True)
 class ImageTask:
-    """An original and the faces published for it."""
+    """An original that was read, and the faces published for it; the verdicts come back with their crops."""
 
     data: bytes
     wanted: tuple[WantedFace, ...]
+
+    def read(self) -> bytes:
+        return self.data
+
+    def put(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        return list(verdicts)
 
 
 @dataclass(frozen=True)
@@ -42,11 +62,15 @@ class Setup:
     criteria: Parameters
     weights: str
 
-    def __call__(self) -> Callable[[ImageTask], list[Verdict]]:
+    def __call__(self) -> Callable[[Task], list[Verdict]]:
         detector = detectors.load(self.criteria.detector, self.weights)
         limits.limit_memory(self.criteria.max_pixels)
         limited = partial(limits.cpu_time, limits.seconds(self.criteria.max_pixels))
-        return lambda task: verify_image(task.data, task.wanted, self.criteria, detector, limited)
+
+        def verified(task: Task) -> list[Verdict]:
+            return task.put(verify_image(task.read(), task.wanted, self.criteria, detector, limited))
+
+        return verified
 
 
 class Verifiers:
@@ -61,9 +85,9 @@ class Verifiers:
         detector = detectors.load(setup.criteria.detector, setup.weights)
         self.threshold = setup.criteria.min_confidence or detector.threshold
         count = min(workers or available_cores(), 1 + images // FEW_IMAGES)
-        self._pool: Pool[ImageTask, list[Verdict]] = Pool(setup, count)
+        self._pool: Pool[Task, list[Verdict]] = Pool(setup, count)
 
-    def map(self, tasks: Iterable[ImageTask]) -> Iterator[list[Verdict]]:
+    def map(self, tasks: Iterable[Task]) -> Iterator[list[Verdict]]:
         """The verdicts on each task, as they come.
 
         Those on pictures whose worker was killed wait for one that is verified: until then it may be the
@@ -88,7 +112,7 @@ class Verifiers:
                 )
         yield from killed
 
-    def sure(self, tasks: Iterable[ImageTask]) -> Iterator[list[Verdict]]:
+    def sure(self, tasks: Iterable[Task]) -> Iterator[list[Verdict]]:
         """The verdicts on each task, as they come, but for those whose worker died: that may be the machine's doing.
 
         Raises RunFailed after MAX_KILLED of them one after the other.
@@ -101,7 +125,7 @@ class Verifiers:
             elif (killed := killed + 1) == MAX_KILLED:
                 raise RunFailed(f"{MAX_KILLED} images one after the other ended their worker process")
 
-    def _crashed(self, task: ImageTask, number: int) -> list[Verdict]:
+    def _crashed(self, task: Task, number: int) -> list[Verdict]:
         """A picture that ended two workers has not been read."""
         if number == signal.SIGPROF:
             detail = f"decoding it takes more than {limits.seconds(self.setup.criteria.max_pixels):.0f} s"

@@ -6,9 +6,10 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from components.faces.crops import ImageInPlace, rejected_path, rows, store
 from components.faces.early import EARLY, asked_of, verified_early
 from components.faces.rejudging import Earlier, rejudged
 from components.faces.verification import Verdict, WantedFace, rejected
@@ -22,7 +23,7 @@ from fec.outcomes import FaceOutcome, ImageOutcome
 from fec.progress import Progress
 from fec.row_types import from_values, to_json
 from fec.rows import PlannedFace, VerifiedFace
-from fec.segments import StoredImage, read_original, stored_images
+from fec.segments import StoredImage, original, read_original, stored_images
 from fec.storage import Storage
 
 CROP_PREFIX: Final = "cropped@"
@@ -119,14 +120,24 @@ def _verified(
 ) -> Iterator[list[VerifiedFace]]:
     """The faces of each image of ``by_image``, as they come, once their crops are stored."""
 
+    def digest(verdicts: Sequence[Verdict]) -> str | None:
+        return images[verdicts[0].face.image_id].sha256
+
+    def put(verdicts: Sequence[Verdict]) -> list[VerifiedFace]:
+        store(storage, split, shard, verdicts)
+        return rows(verdicts, digest(verdicts))
+
     def task(image: StoredImage) -> ImageTask:
         return ImageTask(read_original(storage, split, shard, image), tuple(by_image[image.image_id]))
 
-    def put(verdicts: list[Verdict]) -> list[VerifiedFace]:
-        return put_crops(storage, split, shard, verdicts, images[verdicts[0].face.image_id].sha256)
-
     as_stored = sorted((images[name] for name in by_image), key=lambda image: (image.segment, image.offset or 0))
-    return overlapped(put, verifiers.map(overlapped(task, as_stored)))
+    if not storage.local:
+        return overlapped(put, verifiers.map(overlapped(task, as_stored)))
+    in_place = (
+        ImageInPlace(storage, split, shard, original(split, shard, image), tuple(by_image[image.image_id]))
+        for image in as_stored
+    )
+    return (rows(verdicts, digest(verdicts)) for verdicts in verifiers.map(in_place))
 
 
 def _finished(storage: Storage, split: str, shard: int, faces: list[VerifiedFace]) -> Result:
@@ -136,7 +147,7 @@ def _finished(storage: Storage, split: str, shard: int, faces: list[VerifiedFace
     table = tables.from_rows(faces, VerifiedFace)
     table_sha256 = tables.write_table(storage, f"{directory}/{layout.FACES_TABLE}", table)
     _delete_stale(storage, directory, {face.crop_name for face in faces if face.crop_name})
-    kept = {_rejected_path(split, shard, face) for face in faces if face.rejected_sha256}
+    kept = {rejected_path(split, shard, face) for face in faces if face.rejected_sha256}
     for entry in list(storage.list(layout.rejected_dir(split, shard))):
         if entry.path not in kept:
             storage.delete(entry.path)
@@ -159,19 +170,6 @@ def _by_image(
             f"such as {min(missing)}: run download again"
         )
     return by_image
-
-
-def put_crops(
-    storage: Storage, split: str, shard: int, verdicts: Sequence[Verdict], image_sha256: str | None
-) -> list[VerifiedFace]:
-    """Store the crops of one image's verdicts; their rows."""
-    for verdict in verdicts:
-        if verdict.crop is not None:
-            path = f"{layout.faces_dir(split, shard)}/{verdict.face.crop_name}"
-            storage.write(path, verdict.crop, durable=False)
-        if verdict.rejected is not None:
-            storage.write(_rejected_path(split, shard, verdict.face), verdict.rejected, durable=False)
-    return [replace(verdict.face, image_sha256=image_sha256) for verdict in verdicts]
 
 
 def _replayed(
@@ -223,16 +221,12 @@ def _is_stored_in(storage: Storage, split: str, shard: int) -> Callable[[Verifie
         return _stored(storage, path, sha256) is not None if names is None else path in names
 
     def is_stored(face: VerifiedFace) -> bool:
-        crop, rejected = f"{layout.faces_dir(split, shard)}/{face.crop_name}", _rejected_path(split, shard, face)
+        crop, rejected = f"{layout.faces_dir(split, shard)}/{face.crop_name}", rejected_path(split, shard, face)
         return (face.crop_name is None or there(crop, face.crop_sha256)) and (
             face.rejected_sha256 is None or there(rejected, face.rejected_sha256)
         )
 
     return is_stored
-
-
-def _rejected_path(split: str, shard: int, face: VerifiedFace) -> str:
-    return layout.rejected_crop(split, shard, str(face.outcome), face.face_id)
 
 
 def _stored(storage: Storage, path: str, sha256: str | None) -> bytes | None:

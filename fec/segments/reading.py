@@ -14,13 +14,13 @@ import pyarrow as pa
 from fec import layout, tables
 from fec.done import read_done
 from fec.errors import RunFailed
+from fec.original import FORGET, Original
 from fec.outcomes import ImageOutcome, Kind
 from fec.rows import SegmentRow, Tried
 from fec.storage import Storage
 
 SEGMENT_FILE: Final = re.compile(r"segment-(\d{5})\.(tar|parquet)$")
 _PRECEDENCE: Final = {Kind.FINAL: 3, Kind.OURS: 2, Kind.TRANSIENT: 2, Kind.NOT_ASKED: 1}
-_FORGET: Final = "delete the segment's .tar and .parquet and the _DONE.json beside them to fetch its images again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def explained(path: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise RunFailed(f"{path} cannot be read ({str(error)[:200]}); restore it, or {_FORGET}") from None
+        raise RunFailed(f"{path} cannot be read ({str(error)[:200]}); restore it, or {FORGET}") from None
 
 
 def originals_digest(images: Iterable[tuple[str, ImageOutcome, str | None]]) -> str:
@@ -95,24 +95,20 @@ def originals_digest(images: Iterable[tuple[str, ImageOutcome, str | None]]) -> 
     return digest.hexdigest()
 
 
+def original(split: str, shard: int, image: StoredImage) -> Original:
+    """Where the bytes of a fetched image lie."""
+    if image.offset is None or image.length is None:
+        raise ValueError(f"{image.url} was not fetched: {image.outcome}")
+    path = f"{layout.segment(split, shard, image.segment)}.tar"
+    return Original(image.url, path, image.offset, image.length, image.sha256)
+
+
 def read_original(storage: Storage, split: str, shard: int, image: StoredImage) -> bytes:
     """The bytes of a fetched image as its host sent them.
 
     Raises RunFailed, naming the file, if they are missing or not those that were stored.
     """
-    path = f"{layout.segment(split, shard, image.segment)}.tar"
-    if image.offset is None or image.length is None:
-        raise ValueError(f"{image.url} was not fetched: {image.outcome}")
-    try:
-        data = storage.read_range(path, image.offset, image.length)
-    except FileNotFoundError:
-        raise RunFailed(f"{path} is missing, though its manifest is there; restore it, or {_FORGET}") from None
-    if hashlib.sha256(data).hexdigest() != image.sha256:
-        raise RunFailed(
-            f"{path}: the bytes of {image.url} at {image.offset} are not those that were stored; "
-            f"restore the file, or {_FORGET}"
-        )
-    return data
+    return original(split, shard, image).read(storage)
 
 
 def manifests(storage: Storage, split: str) -> dict[int, frozenset[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.faces import limits
 from components.faces.verification import Verdict, rejected
-from components.faces.verifiers import ImageTask, Setup
+from components.faces.verifiers import Setup, Task
 from fec.errors import ConfigurationError
 from fec.outcomes import FaceOutcome
 
@@ -24,9 +24,9 @@ def worker_pid() -> Callable[[str], str]:
 class DeadlySetup(Setup):
     """Verifiers that die of the image whose bytes say so."""
 
-    def __call__(self) -> Callable[[ImageTask], list[Verdict]]:
-        def verify(task: ImageTask) -> list[Verdict]:
-            _work(task.data.decode())
+    def __call__(self) -> Callable[[Task], list[Verdict]]:
+        def verify(task: Task) -> list[Verdict]:
+            _work(task.read().decode())
             return [rejected(face, FaceOutcome.NO_FACE, "", "none") for face in task.wanted]
 
         return verify
