@@ -55,8 +55,10 @@ class ImageOutcome(StrEnum):
     """The host's robots.txt does not want the URL to be asked for by programs."""
     OPTED_OUT = "opted_out"
     """The picture came with X-Robots-Tag noai or noimageai."""
+    NO_SUCH_HOST = "no_such_host"
+    """There is no such host name, or it has no address: the name servers say so."""
     DNS_FAILED = "dns_failed"
-    """The host name could not be resolved."""
+    """The host name could not be resolved: the name servers did not answer, or had trouble."""
     CONNECTION_FAILED = "connection_failed"
     """Refused, reset or broken off; TLS failures included."""
     TIMED_OUT = "timed_out"
@@ -103,6 +105,7 @@ IMAGE_OUTCOMES: Final[Mapping[ImageOutcome, Meaning]] = MappingProxyType(
         ImageOutcome.ADDRESS_NOT_ALLOWED: Meaning(Kind.OURS, "allow_network"),
         ImageOutcome.ROBOTS_DISALLOWED: Meaning(Kind.OURS, "robots"),
         ImageOutcome.OPTED_OUT: Meaning(Kind.OURS, "robots"),
+        ImageOutcome.NO_SUCH_HOST: Meaning(Kind.TRANSIENT),
         ImageOutcome.DNS_FAILED: Meaning(Kind.TRANSIENT),
         ImageOutcome.CONNECTION_FAILED: Meaning(Kind.TRANSIENT),
         ImageOutcome.TIMED_OUT: Meaning(Kind.TRANSIENT),
@@ -113,9 +116,16 @@ IMAGE_OUTCOMES: Final[Mapping[ImageOutcome, Meaning]] = MappingProxyType(
 )
 
 
-# What a web archive may still have: final outcomes that are no picture. What is no web address is in none.
+# What a web archive may still have: final outcomes that are no picture, and what was on a host whose name is gone,
+# though that is looked up again. What is no web address is in no archive.
 IN_ARCHIVES: Final = frozenset(
-    {ImageOutcome.GONE, ImageOutcome.NOT_AN_IMAGE, ImageOutcome.UNDECODABLE, ImageOutcome.PLACEHOLDER}
+    {
+        ImageOutcome.GONE,
+        ImageOutcome.NOT_AN_IMAGE,
+        ImageOutcome.UNDECODABLE,
+        ImageOutcome.PLACEHOLDER,
+        ImageOutcome.NO_SUCH_HOST,
+    }
 )
 # What a download's marker calls the number of images that came from an archive; they are ``fetched`` as well.
 ARCHIVED: Final = "archived"

@@ -30,6 +30,11 @@ class Look:
     archive_outcome: str = ""
     cause: str = ""
 
+    @property
+    def host_cause(self) -> str | None:
+        """The option that the outcome at its host came of; of one that was looked for, ``cause`` is the archive's."""
+        return None if self.archive else self.cause or None
+
     def is_due(self, parameters: Parameters) -> bool:
         """Whether such an image is looked for now."""
         if not parameters.archive or self.outcome not in IN_ARCHIVES:

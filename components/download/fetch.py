@@ -274,7 +274,10 @@ def _broken(error: Exception) -> Answer:
         if isinstance(cause, ForbiddenAddress):
             return Answer(ImageOutcome.ADDRESS_NOT_ALLOWED, short(str(cause)))
     if isinstance(error, NoAddress):
-        return Answer(ImageOutcome.DNS_FAILED, short(str(error)), repeatable=not no_such_name(error.error))
+        said = short(error.error.strerror or str(error))
+        if no_such_name(error.error):
+            return Answer(ImageOutcome.NO_SUCH_HOST, said, repeatable=False)
+        return Answer(ImageOutcome.DNS_FAILED, said)
     if isinstance(error, TimeoutError):
         return Answer(ImageOutcome.TIMED_OUT, "no connection in time")
     if isinstance(error, NotHTTP):

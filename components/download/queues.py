@@ -228,7 +228,7 @@ class Queue:
 
     def _count(self, request: Request, answer: Answer) -> None:
         """Count failures of this key's own servers; those of a redirect's target are its own."""
-        if server(answer.asked or request.url) != server(request.url):
+        if answer.outcome is ImageOutcome.NO_SUCH_HOST or server(answer.asked or request.url) != server(request.url):
             return
         self._failures = self._failures + 1 if answer.outcome.transient else 0
         if self._failures >= FAILURES_OF_A_KEY:

@@ -136,7 +136,7 @@ async def store(
     """Keep how an image ended, unless that is known already."""
     before, came_of = shard.known.look(request.row), cause(answer.outcome, parameters)
     if before is not None and (
-        (before.outcome, before.cause or None) == (answer.outcome, came_of)
+        (before.outcome, before.host_cause) == (answer.outcome, came_of)
         or segments.precedence(ImageOutcome(before.outcome)) > segments.precedence(answer.outcome)
     ):
         return

@@ -180,7 +180,8 @@ class Shared:
         pace.learn(answer, now)
         if target != first:
             self.failures.pop(first, None)
-        if answer.outcome is ImageOutcome.NOT_ASKED:
+        # A name that is not there bothers nobody, however often it is looked up.
+        if answer.outcome in (ImageOutcome.NOT_ASKED, ImageOutcome.NO_SUCH_HOST):
             return
         if answer.outcome.transient:
             self.failures[target] = self.failures.get(target, 0) + 1

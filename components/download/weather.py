@@ -28,7 +28,12 @@ TRIAL_MOST: Final = 15.0
 
 NO_CONNECTION: Final = "no connection"
 _GOOD: Final = {ImageOutcome.FETCHED, ImageOutcome.GONE, ImageOutcome.PLACEHOLDER, ImageOutcome.OPTED_OUT}
-_NO_CONNECTION: Final = {ImageOutcome.DNS_FAILED, ImageOutcome.CONNECTION_FAILED, ImageOutcome.TIMED_OUT}
+_NO_CONNECTION: Final = {
+    ImageOutcome.NO_SUCH_HOST,
+    ImageOutcome.DNS_FAILED,
+    ImageOutcome.CONNECTION_FAILED,
+    ImageOutcome.TIMED_OUT,
+}
 _ALIKE: Final = {ImageOutcome.REFUSED, ImageOutcome.NOT_AN_IMAGE, ImageOutcome.SERVER_ERROR, ImageOutcome.RATE_LIMITED}
 
 

@@ -9,7 +9,7 @@ from fec.layout import EVAL
 from fec.parameters import StepParameters, parameter, root
 
 # Raise when the same model and records would give other figures, or the report is another page.
-VERSION: Final = 17
+VERSION: Final = 18
 
 ALL: Final = "all"
 NONE: Final = "none"

@@ -1,6 +1,8 @@
 """Sites for the tests of the download step."""
 
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -35,3 +37,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (weather, "SETTLING"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name) / 100)
+
+
+@pytest.fixture
+def name_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of names below ``.invalid``: there is none, but of ``*.busy.invalid``, of which they cannot tell now.
+
+    What glibc makes of NXDOMAIN, and of SERVFAIL or no answer (getaddrinfo(3)); all other names go the usual way.
+    """
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, *rest: Any, **more: Any) -> Any:
+        if not str(host).endswith(".invalid"):
+            return real(host, *rest, **more)
+        if str(host).endswith(".busy.invalid"):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)

@@ -96,6 +96,26 @@ def test_a_picture_that_is_gone_comes_from_the_archives_nearest_snapshot(site: S
     }
 
 
+def test_pictures_of_a_host_whose_name_is_gone_come_from_the_archive(
+    site: Site, tmp_path: Path, name_servers: None
+) -> None:
+    urls = [f"http://photographs.invalid/{number}" for number in range(30)]
+    for url in urls[1:]:
+        site.pages[f"{ARCHIVE}/web/2018id_/{url}"] = answer(JPEG + url.encode())
+    # The archive does not want programs there, which another option may change.
+    site.pages[f"{ARCHIVE}/web/2018id_/{urls[0]}"] = answer(b"", "403 Forbidden")
+    plan(tmp_path, [*urls, "http://a.busy.invalid/a"])
+    run(with_archive(tmp_path, site, max_transient=1.0))
+    images = stored(tmp_path)
+    assert images[urls[1]].detail == "from a web archive; its host: no_such_host, Name or service not known"
+    assert [images[url].outcome for url in urls] == [ImageOutcome.NO_SUCH_HOST] + [FETCHED] * 29
+    assert images["http://a.busy.invalid/a"].archive is None
+    # The name is looked up again by later runs, and the archive is not asked again.
+    asked = len(site.log)
+    run(with_archive(tmp_path, site, max_transient=1.0, retry_transient_after=0.0))
+    assert (len(site.log), stored(tmp_path)) == (asked, images)
+
+
 @pytest.mark.parametrize(
     ("page", "outcome"),
     [

@@ -343,13 +343,16 @@ def test_an_error_page_that_drips_does_not_hold_us(site: Site) -> None:
     assert time.monotonic() - started < 4
 
 
-def test_a_closed_port_and_a_name_without_an_address() -> None:
+def test_a_closed_port_and_names_without_an_address(name_servers: None) -> None:
     with serve(HOSTS[:1]) as closed:
         url = closed.url("/")
-    refused, unknown, too_long = fetch(url, "http://nowhere.invalid/", f"http://{'a' * 64}.invalid/")
+    names = ("nowhere.invalid", "a.busy.invalid", f"{'a' * 64}.example")
+    refused, unknown, busy, too_long = fetch(url, *(f"http://{name}/" for name in names))
     assert refused.outcome is ImageOutcome.CONNECTION_FAILED
     assert "refused" in refused.detail.lower() or "connect" in refused.detail.lower()
-    assert (unknown.outcome, too_long.outcome) == (ImageOutcome.DNS_FAILED, ImageOutcome.DNS_FAILED)
+    assert (unknown.outcome, unknown.repeatable) == (ImageOutcome.NO_SUCH_HOST, False)
+    assert (busy.outcome, busy.repeatable) == (ImageOutcome.DNS_FAILED, True)
+    assert (too_long.outcome, too_long.detail) == (ImageOutcome.NO_SUCH_HOST, "not a host name")
 
 
 @pytest.fixture

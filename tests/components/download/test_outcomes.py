@@ -254,14 +254,22 @@ def test_a_smaller_limit_is_no_reason_to_ask_again(site: Site, tmp_path: Path) -
     assert len(site.log) == 1
 
 
-def test_what_stays_the_same_is_asked_once(site: Site, tmp_path: Path) -> None:
+def test_what_stays_the_same_is_asked_once(site: Site, tmp_path: Path, name_servers: None) -> None:
     site.pages["/a"] = answer(b"??" + JPEG, Content_Encoding="lz5")
     plan(tmp_path, [site.url("/a"), "http://nowhere.invalid/a"])
     again(parameters(tmp_path))
     images = stored(tmp_path)
     assert images[site.url("/a")].outcome is ImageOutcome.UNDECODABLE
-    assert images["http://nowhere.invalid/a"].outcome is ImageOutcome.DNS_FAILED
-    assert images[site.url("/a")].attempts == 1
+    assert images["http://nowhere.invalid/a"].outcome is ImageOutcome.NO_SUCH_HOST
+    assert {image.attempts for image in images.values()} == {1}
+
+
+def test_every_picture_of_a_name_that_is_gone_is_told_so(tmp_path: Path, name_servers: None, quick: None) -> None:
+    """It costs nobody a request: the host is not left alone with most of them never asked for."""
+    plan(tmp_path, [f"http://nowhere.invalid/{number}" for number in range(30)] + ["http://a.busy.invalid/a"])
+    run(parameters(tmp_path, attempts=2, max_transient=1.0))
+    assert outcomes(tmp_path) == {ImageOutcome.NO_SUCH_HOST: 30, ImageOutcome.DNS_FAILED: 1}
+    assert stored(tmp_path)["http://a.busy.invalid/a"].attempts == 2
 
 
 def test_the_order_differs_and_what_was_never_asked_comes_first(site: Site, tmp_path: Path) -> None:
