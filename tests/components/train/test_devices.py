@@ -13,12 +13,14 @@ import keras
 import numpy as np
 import pytest
 
+from components.train.backend import take
 from components.train.devices import ALONE, Devices, Hosts, devices, hosts_of, refuse_unshared
 from components.train.examples import read_examples
 from components.train.input_pipeline import Faces, batches
 from components.train.models import Shape, tiny
 from components.train.parameters import Parameters
 from fec import layout
+from fec.cores import available_cores
 from fec.errors import ConfigurationError
 from fec.record_files import record_files
 from fec.storage import open_storage
@@ -116,11 +118,24 @@ def test_fewer_devices_than_asked_for_are_refused(tmp_path: Path) -> None:
         devices(Parameters(root="", device_count=8), tmp_path)
 
 
+@pytest.mark.parametrize(("of_the_user", "threads"), [("", str(max(1, available_cores() - 1))), ("5", "5")])
+def test_one_core_is_left_to_the_input_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, of_the_user: str, threads: str
+) -> None:
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    if of_the_user:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", of_the_user)
+    take("tensorflow")
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == threads
+
+
 NETWORK = """
 from components.train.backend import take
 take("tensorflow")
 import components.train.work, hashlib, keras
 from components.train.devices import devices
+from components.train.backend import take
 from components.train.models import Shape, tiny
 from components.train.parameters import Parameters
 before = keras.config.image_data_format(), keras.config.floatx()
