@@ -9,7 +9,7 @@ from components.train.backbone_names import is_preset, refuse_backbone
 from fec.parameters import SEEDS, StepParameters, parameter, refuse_folder_name, root
 
 # Raise when the same records and parameters would give another model.
-VERSION: Final = 12
+VERSION: Final = 13
 
 # Known here so that a wrong name is refused before TensorFlow is imported; a test holds it against models.py.
 MODELS: Final = ("tiny", "base", "fecnet")

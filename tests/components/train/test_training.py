@@ -43,10 +43,12 @@ from tests.watching import found
 STEPS = 42
 
 
-def accuracy_of(model: keras.Model) -> float:
-    """Strict accuracy on 300 triplets that no training has seen."""
+def accuracy_of(model: keras.Model, labels: np.random.Generator | None = None) -> float:
+    """Strict accuracy on 300 triplets that no training has seen; ``labels`` says which face is the odd one, instead of
+    what is drawn."""
     chance = np.random.default_rng(99)
     faces, odd = zip(*(drawn_triplet(chance) for _ in range(300)), strict=True)
+    odd = odd if labels is None else tuple(labels.integers(1, 4, 300))
     vectors = model.predict_on_batch(np.array(faces, np.float32).reshape(-1, SIZE, SIZE, 3)).reshape(-1, 3, 16)
     return float(keras.ops.mean(triplet_accuracy(vectors, np.array(odd))))
 
@@ -60,10 +62,14 @@ def test_it_learns_what_it_was_not_shown_too(learnable: Path) -> None:
 
 
 def test_from_shuffled_labels_nothing_is_learned(tmp_path: Path) -> None:
+    """A network that has learned nothing puts faces that look alike near each other, which is right in a half of these
+    triplets, and in a third of them where nobody knows which face is the odd one."""
     write_root(str(tmp_path), 300, labels=np.random.default_rng(1))
     name = run(Parameters(root=str(tmp_path), steps=60, batch_size=12, learning_rate=2e-3))
     model = keras.saving.load_model(tmp_path / layout.model_dir(name) / "model.keras")
-    assert accuracy_of(model) == pytest.approx(1 / 3, abs=0.1)
+    keras.utils.set_random_seed(0)
+    assert accuracy_of(model) < accuracy_of(models.network_of("tiny", Shape(SIZE))) + 0.1
+    assert accuracy_of(model, np.random.default_rng(2)) == pytest.approx(1 / 3, abs=0.1)
 
 
 def test_a_network_that_has_learned_nothing_is_called_one(
@@ -291,8 +297,10 @@ def test_in_bfloat16_what_goes_in_what_comes_out_and_what_is_kept_is_float32(tmp
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 16, 16, 3)).astype(np.float32)
     whole = models.network_of("tiny", Shape(16))
     whole.set_weights(half.get_weights())
-    inside = keras.Model(half.input, half.get_layer("scaled").output)
-    assert np.array_equal(np.asarray(inside(pixels)), np.asarray(keras.layers.Rescaling(1 / 127.5, -1.0)(pixels)))
+    inside = keras.Model(half.input, half.get_layer("standardized").output)
+    away = pixels - pixels.mean((1, 2, 3), keepdims=True)
+    expected = away / np.sqrt(away.var((1, 2, 3), keepdims=True) + models.FAINT**2)
+    assert np.allclose(np.asarray(inside(pixels)), expected, atol=1e-5)
     assert half(pixels).dtype == tf.float32
     assert {weight.dtype for weight in half.weights} == {"float32"}
     assert np.allclose(np.asarray(half(pixels)), np.asarray(whole(pixels)), atol=0.05)
