@@ -12,8 +12,8 @@ from fec.cores import available_cores
 from fec.errors import ConfigurationError
 
 # How many threads TensorFlow shares one operation out to: by itself as many as the machine has cores, whatever this
-# process may use of them, and though a core is busy making batches. With one of two cores a step of `tiny` took half
-# the time and a tenth less of the CPU (README.md).
+# process may use of them, and though a core is busy making batches. With one of two cores `tiny` took less time and CPU
+# (README.md).
 THREADS: Final = "TF_NUM_INTRAOP_THREADS"
 
 

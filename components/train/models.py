@@ -164,8 +164,8 @@ class Triplets(keras.Model):  # type: ignore[misc]
     """A network applied to triplets: faces [batch, 3, size, size, 3] in, embeddings [batch, 3, dimensions] out.
 
     The three faces go through the network in one call, so that its batch normalisation sees all faces of a batch
-    together and an accelerator gets one large piece of work. On two CPU cores that is as fast as three calls: 0.99 and
-    1.05 times in two runs (benchmarks/train.py).
+    together and an accelerator gets one large piece of work. On two CPU cores that is as fast as three calls: 0.99 to
+    1.09 times in three runs (benchmarks/train.py).
     """
 
     def __init__(self, network: keras.Model) -> None:

@@ -31,8 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=int,
         default=0,
-        help="side of the faces in the records, pixels (default: 32 for up to 6,000 pictures, or pictures of up to 48 "
-        "pixels, else 64)",
+        help="side of the faces in the records, pixels (default: 40 for up to 6,000 pictures; of more 32, or 64 if "
+        "they are larger than 48 pixels)",
     )
 
 

@@ -17,11 +17,13 @@ from fec.progress import event
 
 # Of the subjects, as in the published splits of CK+: 24 of 118.
 EVAL_SHARE: Final = 0.2
-# Side in the records of small sets and of pictures of up to CROP pixels, as such sets are mostly published, and of
-# others. A step costs a CPU about twice as much at 64 pixels as at 32; small crops enlarged teach nothing more, and it
-# is at 32 pixels that CK+ was measured (.921 with 2,500 steps).
+# Side in the records: of a small set's faces; of a large one's if they are up to CROP pixels wide, as such sets are
+# mostly published; and if they are larger. A step costs a CPU about twice as much at 64 pixels as at 32. Of few faces
+# more pixels are worth more than more steps (components/train/README.md).
 CROP: Final = 48
-SMALL, LARGE = 32, 64
+OF_FEW: Final = 40
+OF_CROPS: Final = 32
+OF_OTHERS: Final = 64
 _LOOKED_AT: Final = 25
 
 
@@ -66,10 +68,10 @@ def pictures_of(folder: Path, pattern: str = "") -> list[Picture]:
 def image_size_for(pictures: Sequence[Picture]) -> int:
     """The side, in pixels, that faces of ``pictures`` should have in the records, by how many and what they are."""
     if len(pictures) <= FEW_FACES:
-        return SMALL
+        return OF_FEW
     some = (cv2.imread(str(picture.path)) for picture in pictures[:: max(1, len(pictures) // _LOOKED_AT)])
     sides = sorted(min(pixels.shape[:2]) for pixels in some if pixels is not None)
-    return LARGE if sides and sides[len(sides) // 2] > CROP else SMALL
+    return OF_OTHERS if sides and sides[len(sides) // 2] > CROP else OF_CROPS
 
 
 def split_by_subject(pictures: Sequence[Picture], seed: int) -> tuple[list[Picture], list[Picture]]:
