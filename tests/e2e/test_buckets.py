@@ -38,7 +38,7 @@ def in_a_folder(fec: Fec, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return kept(str(root))
 
 
-@pytest.mark.parametrize("scheme", ["gs", "s3"])
+@pytest.mark.parametrize("scheme", ["gs", pytest.param("s3", marks=pytest.mark.slow)])
 def test_a_bucket_holds_what_a_folder_would(
     request: pytest.FixtureRequest, in_a_folder: dict[str, str], fec: Fec, site: Site, scheme: str
 ) -> None:
