@@ -20,7 +20,7 @@ THREADS: Final = "TF_NUM_INTRAOP_THREADS"
 def take(backend: str) -> None:
     """Have Keras calculate with ``backend``; ConfigurationError, saying what to install, where that is not there.
 
-    TensorFlow is needed in any case: it makes the batches.
+    TensorFlow is needed in any case: it makes the batches, and is left a core for that unless THREADS is set already.
     """
     for module, called, extra in ((TENSORFLOW, "TensorFlow", "train"), (JAX, "JAX", "jax")):
         if module in (TENSORFLOW, backend) and importlib.util.find_spec(module) is None:

@@ -135,7 +135,6 @@ from components.train.backend import take
 take("tensorflow")
 import components.train.work, hashlib, keras
 from components.train.devices import devices
-from components.train.backend import take
 from components.train.models import Shape, tiny
 from components.train.parameters import Parameters
 before = keras.config.image_data_format(), keras.config.floatx()
